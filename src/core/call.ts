@@ -1,0 +1,168 @@
+import { type Cancellation, uncancelled } from './cancel.js';
+import { type Carrier, carrier } from './carrier.js';
+import type { Endpoint } from './endpoint.js';
+import type { Ask } from './gate.js';
+import { type CallValues, callValues } from './values.js';
+
+/** The record of one try of a call, filled in as it goes. */
+export interface Attempt {
+  /** 1 for the first try. */
+  readonly number: number;
+  /** Unique to this try; made at the first read. */
+  readonly id: string;
+  /** Who was picked. */
+  endpoint: Endpoint | undefined;
+  /** Why that one, in a word: `p2c`, `forced`, `only`, `hash`. */
+  reason: string | undefined;
+}
+
+/** What is known of a call besides its message. Immutable; {@link derive} and {@link fork} make changed ones. */
+export interface Call extends Ask {
+  /** Which end of the wire this process is. */
+  readonly side: 'client' | 'server';
+  /** Logical name of the service that is called; on a server, its own. */
+  readonly service: string;
+  /** `GET /users/:id`, `/helloworld.Greeter/SayHello`: low cardinality, never a raw path. */
+  readonly operation: string;
+  /** On the clock's scale, milliseconds; `Infinity` for none. Never crosses a thread or a wire as such. */
+  readonly deadline: number;
+  /** Whether the caller gave up. */
+  readonly cancel: Cancellation;
+  /** Whether sending it twice does no more than sending it once. The wire sets it (method, gRPC option). */
+  readonly idempotent: boolean;
+  /** Headers: those to send on a client, those received on a server. */
+  readonly headers: Carrier;
+  /** Typed values for this process only. */
+  readonly values: CallValues;
+  /** The current try. */
+  readonly attempt: Attempt;
+  /** Higher is kept longer under overload; 0 when nothing is known. */
+  readonly priority: number;
+}
+
+/** What {@link createCall} needs; all but the first three have defaults. */
+export interface CallInit extends Ask {
+  /** Which end of the wire this process is. */
+  readonly side: 'client' | 'server';
+  /** Logical name of the service. */
+  readonly service: string;
+  /** Low-cardinality name. */
+  readonly operation: string;
+  /** Milliseconds on the clock's scale. */
+  readonly deadline?: number;
+  /** Whether the caller gave up. */
+  readonly cancel?: Cancellation;
+  /** Whether it may be sent twice. */
+  readonly idempotent?: boolean;
+  /** Headers. */
+  readonly headers?: Carrier;
+}
+
+/** What {@link derive} may change. */
+export interface CallChange {
+  /** Milliseconds on the clock's scale. */
+  readonly deadline?: number;
+  /** Whether the caller gave up. */
+  readonly cancel?: Cancellation;
+  /** Importance. */
+  readonly priority?: number;
+  /** Headers. */
+  readonly headers?: Carrier;
+}
+
+/** What all attempts and all derived forms of one call share. */
+interface Scope {
+  operation: string;
+  named: boolean;
+  readonly values: CallValues;
+}
+
+class AttemptRecord implements Attempt {
+  endpoint: Endpoint | undefined = undefined;
+  reason: string | undefined = undefined;
+  private made: string | undefined = undefined;
+  constructor(readonly number: number) {}
+  get id(): string {
+    this.made ??= globalThis.crypto.randomUUID();
+    return this.made;
+  }
+}
+
+class CallRecord implements Call {
+  constructor(
+    readonly side: 'client' | 'server',
+    readonly service: string,
+    readonly scope: Scope,
+    readonly deadline: number,
+    readonly cancel: Cancellation,
+    readonly idempotent: boolean,
+    readonly headers: Carrier,
+    readonly attempt: Attempt,
+    readonly priority: number,
+    readonly cost: number,
+    readonly key: string | undefined,
+  ) {}
+  get operation(): string {
+    return this.scope.operation;
+  }
+  get values(): CallValues {
+    return this.scope.values;
+  }
+}
+
+/** Makes a call. Wires do this; a user needs it for tests and for wires of their own. */
+export function createCall(init: CallInit): Call {
+  return new CallRecord(
+    init.side,
+    init.service,
+    { operation: init.operation, named: false, values: callValues() },
+    init.deadline ?? Number.POSITIVE_INFINITY,
+    init.cancel ?? uncancelled,
+    init.idempotent ?? false,
+    init.headers ?? carrier(),
+    new AttemptRecord(1),
+    init.priority ?? 0,
+    init.cost ?? 1,
+    init.key,
+  );
+}
+
+function copy(call: Call, change: CallChange, attempt: Attempt, headers: Carrier): Call {
+  const from = call as CallRecord;
+  return new CallRecord(
+    from.side,
+    from.service,
+    from.scope,
+    change.deadline ?? from.deadline,
+    change.cancel ?? from.cancel,
+    from.idempotent,
+    headers,
+    attempt,
+    change.priority ?? from.priority,
+    from.cost,
+    from.key,
+  );
+}
+
+/** The same attempt of the same call under another deadline, cancellation or priority. */
+export function derive(call: Call, change: CallChange): Call {
+  return copy(call, change, call.attempt, change.headers ?? call.headers);
+}
+
+/** The next attempt of a call: a new record with the next number, and headers of its own. */
+export function fork(call: Call, change: CallChange = {}): Call {
+  const headers = change.headers ?? call.headers.fork?.() ?? call.headers;
+  return copy(call, change, new AttemptRecord(call.attempt.number + 1), headers);
+}
+
+/**
+ * Names the operation of a call once routing knows it; every form of the call sees the name. The first name stays.
+ *
+ * @param operation - a template such as `GET /users/:id`, never a raw path
+ */
+export function nameOperation(call: Call, operation: string): void {
+  const { scope } = call as CallRecord;
+  if (scope.named) return;
+  scope.named = true;
+  scope.operation = operation;
+}

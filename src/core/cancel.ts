@@ -1,0 +1,125 @@
+/** Whether a call was given up by its caller. Costs nothing on a call that nobody aborts. */
+export interface Cancellation {
+  /** Whether it happened. */
+  readonly aborted: boolean;
+  /** What the caller said, once aborted. */
+  readonly reason: unknown;
+  /**
+   * Runs a function once when the call is aborted; at once, synchronously, if it already was.
+   *
+   * @returns what takes the function back
+   */
+  onAbort(run: () => void): () => void;
+  /** The same as an `AbortSignal`, made at the first read: an AbortController costs microseconds. */
+  readonly signal: AbortSignal;
+}
+
+const nothing = (): void => undefined;
+
+/** The cancellation of a call that cannot be aborted. */
+export const uncancelled: Cancellation = {
+  aborted: false,
+  reason: undefined,
+  onAbort: () => nothing,
+  // A fresh one for each reader: listeners on one that all share would never be let go.
+  get signal() {
+    return new AbortController().signal;
+  },
+};
+
+/** A cancellation that whoever holds it can trigger; it also follows its parent. */
+export interface CancelSource extends Cancellation {
+  /** Aborts with a reason. Only the first call counts. */
+  abort(reason: unknown): void;
+  /** Lets go of the parent. To be called when the work is over, or a long-lived parent gathers listeners. */
+  dispose(): void;
+}
+
+class Source implements CancelSource {
+  aborted = false;
+  reason: unknown = undefined;
+  private controller: AbortController | undefined;
+  private listeners: Set<() => void> | undefined;
+  private readonly unlink: () => void = nothing;
+
+  constructor(parent: Cancellation) {
+    this.unlink = parent === uncancelled ? nothing : parent.onAbort(() => this.abort(parent.reason));
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.aborted) this.controller.abort(this.reason);
+    }
+    return this.controller.signal;
+  }
+
+  onAbort(run: () => void): () => void {
+    if (this.aborted) {
+      run();
+      return nothing;
+    }
+    this.listeners ??= new Set();
+    // A wrapper of its own, so that the same function given twice is two listeners.
+    const entry = (): void => run();
+    this.listeners.add(entry);
+    return () => this.listeners?.delete(entry);
+  }
+
+  abort(reason: unknown): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason;
+    const listeners = this.listeners;
+    this.listeners = undefined;
+    this.unlink();
+    this.controller?.abort(reason);
+    if (listeners) for (const run of listeners) runSafely(run);
+  }
+
+  dispose(): void {
+    this.unlink();
+  }
+}
+
+/** One listener that throws must not keep the abort from the others; an abort has nobody to report to. */
+function runSafely(run: () => void): void {
+  try {
+    run();
+  } catch {
+    // See above.
+  }
+}
+
+/**
+ * Makes a cancellation that can be triggered.
+ *
+ * @param parent - when it aborts, so does this one, with the same reason
+ */
+export function cancelSource(parent: Cancellation = uncancelled): CancelSource {
+  return new Source(parent);
+}
+
+class FromSignal implements Cancellation {
+  constructor(readonly signal: AbortSignal) {}
+  get aborted(): boolean {
+    return this.signal.aborted;
+  }
+  get reason(): unknown {
+    return this.signal.reason;
+  }
+  onAbort(run: () => void): () => void {
+    if (this.signal.aborted) {
+      run();
+      return nothing;
+    }
+    const listener = (): void => run();
+    this.signal.addEventListener('abort', listener, { once: true });
+    return () => this.signal.removeEventListener('abort', listener);
+  }
+}
+
+/** The cancellation that an `AbortSignal` stands for; without a signal, {@link uncancelled}. */
+export function cancelledBy(signal: AbortSignal | null | undefined): Cancellation {
+  return signal ? new FromSignal(signal) : uncancelled;
+}

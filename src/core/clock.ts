@@ -1,0 +1,40 @@
+/** Something that will run later, and can be told not to. */
+export interface Timer {
+  /** Does nothing when it already ran or was cancelled. */
+  cancel(): void;
+}
+
+/** Only for what must wait, and for whoever tells the time: a policy never has one. */
+export interface Clock {
+  /** Monotonic milliseconds; only differences mean anything. */
+  now(): number;
+  /** Milliseconds since 1970, for registries and logs. */
+  wallMs(): number;
+  /** Runs a function after that many milliseconds. Never holds the process. */
+  after(ms: number, run: () => void): Timer;
+}
+
+/** Longest delay that the platform's timers take; a longer one is waited for in pieces. */
+const longestMs = 2 ** 31 - 1;
+
+interface Unrefable {
+  unref?(): void;
+}
+
+function arm(ms: number, run: () => void): Timer {
+  let handle: ReturnType<typeof setTimeout>;
+  const start = (left: number): void => {
+    const step = Math.min(left, longestMs);
+    handle = globalThis.setTimeout(() => (left > step ? start(left - step) : run()), step);
+    (handle as Unrefable).unref?.();
+  };
+  start(Math.max(0, ms));
+  return { cancel: () => globalThis.clearTimeout(handle) };
+}
+
+/** The platform's clock, read at call time so that fake timers work. */
+export const systemClock: Clock = {
+  now: () => globalThis.performance.now(),
+  wallMs: () => globalThis.Date.now(),
+  after: arm,
+};

@@ -1,0 +1,44 @@
+import type { Call } from './call.js';
+
+interface Storage {
+  getStore(): Call | undefined;
+  run<T>(call: Call, run: () => T): T;
+}
+
+// One per process, whichever copy of the package is asked first.
+const slot = Symbol.for('keelson.current.v1');
+const home = globalThis as { [slot]?: Storage; AsyncLocalStorage?: new () => Storage; process?: unknown };
+
+/**
+ * Found without an import: this folder also runs where there is no `node:async_hooks`, and a process that serves no
+ * calls never pays for async hooks.
+ */
+function storageClass(): (new () => Storage) | undefined {
+  if (home.AsyncLocalStorage) return home.AsyncLocalStorage;
+  const host = home.process as
+    | { getBuiltinModule?(name: string): { AsyncLocalStorage: new () => Storage } | undefined }
+    | undefined;
+  return host?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage;
+}
+
+/** The inbound call that the running code serves, if any. Outgoing calls inherit its deadline, trace and metadata. */
+export function currentCall(): Call | undefined {
+  return home[slot]?.getStore();
+}
+
+/**
+ * Runs a function, and all that it starts, as part of a call. One `run` per inbound request: on Node 20 an `await`
+ * inside costs three times as much as outside.
+ *
+ * Where the platform has no `AsyncLocalStorage` the function simply runs, and calls have to be passed on by hand.
+ */
+export function runWithCall<T>(call: Call, run: () => T): T {
+  let storage = home[slot];
+  if (storage === undefined) {
+    const Storage = storageClass();
+    if (Storage === undefined) return run();
+    storage = new Storage();
+    home[slot] = storage;
+  }
+  return storage.run(call, run);
+}

@@ -1,0 +1,120 @@
+/** What a refusal maps to on the wires, and whether the caller may try again later. */
+export interface RejectionStatus {
+  /** HTTP status a server answers with. */
+  readonly http: number;
+  /** gRPC status code. */
+  readonly grpc: number;
+  /** Whether the same call may succeed later or elsewhere. keelson itself never retries its own refusals. */
+  readonly retryable: boolean;
+}
+
+/** The closed table of refusals: code → HTTP status, gRPC status, retryable. */
+export const rejections = {
+  /** No endpoint of the service is known, or none may be picked. */
+  NO_ENDPOINT: { http: 503, grpc: 14, retryable: true },
+  /** A circuit breaker refused. */
+  BREAKER_OPEN: { http: 503, grpc: 14, retryable: true },
+  /** An adaptive or concurrency limit refused: this process has too much to do. */
+  OVERLOADED: { http: 503, grpc: 8, retryable: true },
+  /** A rate limit refused: this caller sends too much. */
+  RATE_LIMITED: { http: 429, grpc: 8, retryable: true },
+  /** The call's time ran out, or had run out when it arrived. */
+  DEADLINE_EXCEEDED: { http: 504, grpc: 4, retryable: false },
+  /** The peer went away before the answer. */
+  CANCELLED: { http: 499, grpc: 1, retryable: false },
+  /** A response body stayed silent for longer than its idle timeout. */
+  BODY_IDLE: { http: 504, grpc: 4, retryable: false },
+  /** The endpoint cannot be called as configured, for example https to an IP address without a server name. */
+  BAD_ENDPOINT: { http: 502, grpc: 14, retryable: false },
+  /** The app is stopping and takes no new calls. */
+  SHUTTING_DOWN: { http: 503, grpc: 14, retryable: true },
+} as const satisfies Record<string, RejectionStatus>;
+
+/** The closed set of reasons for which keelson refuses or ends a call. */
+export type RejectionCode = keyof typeof rejections;
+
+/** Further facts of a {@link GovernanceError}. */
+export interface GovernanceErrorDetails {
+  /** What lies behind it. */
+  readonly cause?: unknown;
+  /** How long to stay away; milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+  /** Logical name of the service that was called. */
+  readonly service?: string | undefined;
+  /** Which side refused: the caller's own process, or the server that runs the handler. */
+  readonly side?: 'client' | 'server' | undefined;
+}
+
+const brand = Symbol.for('keelson.GovernanceError');
+
+/**
+ * The only class for refusals at call time. Recognise it by {@link isGovernanceError}, never by `instanceof`: two
+ * copies of the package in one process are two classes.
+ */
+export class GovernanceError extends Error {
+  override readonly name = 'GovernanceError';
+  /** Why; closed set. */
+  readonly code: RejectionCode;
+  /** How long to stay away, in milliseconds, if known. */
+  readonly retryAfterMs: number | undefined;
+  /** Logical name of the service that was called, if known. */
+  readonly service: string | undefined;
+  /** Which side refused, if known. */
+  readonly side: 'client' | 'server' | undefined;
+
+  /**
+   * @param code - the reason
+   * @param message - one sentence for a person
+   * @param details - further facts
+   */
+  constructor(code: RejectionCode, message: string, details: GovernanceErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.retryAfterMs = details.retryAfterMs;
+    this.service = details.service;
+    this.side = details.side;
+  }
+
+  /** Whether the same call may succeed later or elsewhere. */
+  get retryable(): boolean {
+    return rejections[this.code].retryable;
+  }
+  /** HTTP status for this refusal. */
+  get httpStatus(): number {
+    return rejections[this.code].http;
+  }
+  /** gRPC status code for this refusal. */
+  get grpcStatus(): number {
+    return rejections[this.code].grpc;
+  }
+}
+// On the prototype: one property for all errors, and every copy of the package knows those of the others.
+Object.defineProperty(GovernanceError.prototype, brand, { value: true });
+
+/** Whether something that was thrown is keelson's own refusal, from whichever copy of the package. */
+export function isGovernanceError(error: unknown): error is GovernanceError {
+  return typeof error === 'object' && error !== null && (error as { [brand]?: unknown })[brand] === true;
+}
+
+/**
+ * Makes an error without a stack. A stack costs 10 µs and more, and the place where a gate refused tells nothing
+ * that the code does not: an open breaker has to be cheap.
+ */
+export function refusal(
+  code: RejectionCode,
+  message: string,
+  details?: GovernanceErrorDetails,
+): GovernanceError {
+  const limit = Error.stackTraceLimit;
+  try {
+    Error.stackTraceLimit = 0;
+  } catch {
+    // Frozen intrinsics: the stack is taken, and nothing else changes.
+    return new GovernanceError(code, message, details);
+  }
+  try {
+    return new GovernanceError(code, message, details);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}

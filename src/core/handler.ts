@@ -1,0 +1,49 @@
+import type { Call } from './call.js';
+
+/**
+ * Answers one call. A client is one, a server runs one. It never throws synchronously: a failure is a rejection.
+ *
+ * @typeParam Req - the wire's request, for example a `Request`
+ * @typeParam Res - the wire's response
+ */
+export type Handler<in Req, out Res> = (request: Req, call: Call) => Promise<Res>;
+
+/**
+ * Wraps a handler: transforms a call or waits (trace, deadline, retry, queue). What only admits or refuses is a
+ * {@link Gate}, which {@link guard} turns into a middleware.
+ *
+ * In a list the first is outermost, on clients and servers alike.
+ */
+export type Middleware<Req, Res> = (next: Handler<Req, Res>) => Handler<Req, Res>;
+
+/**
+ * Joins middlewares and a leaf into one handler, once; nothing is composed per call.
+ *
+ * @param middlewares - the first is outermost; `undefined` and `false` entries are left out, so that a stack can
+ * be written as one list of conditions
+ * @param leaf - what the innermost middleware calls
+ * @example
+ * ```ts
+ * const handler = compose([tracing(), retry()], leaf);
+ * ```
+ */
+export function compose<Req, Res>(
+  middlewares: readonly (Middleware<Req, Res> | undefined | false)[],
+  leaf: Handler<Req, Res>,
+): Handler<Req, Res> {
+  let handler = leaf;
+  for (let i = middlewares.length - 1; i >= 0; i--) {
+    const middleware = middlewares[i];
+    if (middleware) handler = middleware(handler);
+  }
+  return handler;
+}
+
+/** Calls a handler that may, against its contract, throw synchronously; the throw becomes a rejection. */
+export function invoke<Req, Res>(handler: Handler<Req, Res>, request: Req, call: Call): Promise<Res> {
+  try {
+    return handler(request, call);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * The nouns: handler, call, gate, guard, outcome, errors, clock. No dependency, no `node:` module.
+ *
+ * @module
+ */
+export { type AttemptOptions, attempt } from './attempt.js';
+export {
+  type Attempt,
+  type Call,
+  type CallChange,
+  type CallInit,
+  createCall,
+  derive,
+  fork,
+  nameOperation,
+} from './call.js';
+export { type Cancellation, type CancelSource, cancelledBy, cancelSource, uncancelled } from './cancel.js';
+export { type Carrier, carrier } from './carrier.js';
+export { type Clock, systemClock, type Timer } from './clock.js';
+export { currentCall, runWithCall } from './current.js';
+export type { Endpoint } from './endpoint.js';
+export {
+  GovernanceError,
+  type GovernanceErrorDetails,
+  isGovernanceError,
+  type RejectionCode,
+  type RejectionStatus,
+  refusal,
+  rejections,
+} from './errors.js';
+export type {
+  BreakerEvent,
+  Bus,
+  EjectionEvent,
+  FaultEvent,
+  GovernanceEvents,
+  InstancesEvent,
+  LifecycleEvent,
+  ResolverEvent,
+  SheddingEvent,
+} from './events.js';
+export { type Ask, allOf, type Gate, type Permit } from './gate.js';
+export { type GuardOptions, guard } from './guard.js';
+export { compose, type Handler, type Middleware } from './handler.js';
+export { type KeyedGate, type KeyedOptions, keyed, keyedDefaults } from './keyed.js';
+export type { Feedback, Outcome, ServerLoad } from './outcome.js';
+export type { Protocol } from './protocol.js';
+export { type Random, systemRandom } from './random.js';
+export { type CallKey, type CallValues, callKey, callValues } from './values.js';

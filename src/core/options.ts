@@ -1,0 +1,107 @@
+/** The range of one numeric option. */
+export interface Bound {
+  /** Smallest value allowed. */
+  readonly min?: number;
+  /** The value has to be greater than this. */
+  readonly above?: number;
+  /** Largest value allowed. */
+  readonly max?: number;
+  /** Only whole numbers. */
+  readonly integer?: boolean;
+  /** `Infinity` is allowed, and means no limit. */
+  readonly infinite?: boolean;
+}
+
+/** Ranges for the numeric fields of an options object. */
+export type Bounds<Options> = { readonly [Field in keyof Options]?: Bound };
+
+function describe(bound: Bound): string {
+  const parts = [bound.integer ? 'a whole number' : 'a number'];
+  if (bound.min !== undefined) parts.push(`>= ${bound.min}`);
+  if (bound.above !== undefined) parts.push(`> ${bound.above}`);
+  if (bound.max !== undefined) parts.push(`<= ${bound.max}`);
+  if (bound.infinite) parts.push('or Infinity');
+  return parts.join(' ');
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value);
+}
+
+function within(value: number, bound: Bound): boolean {
+  if (value === Number.POSITIVE_INFINITY) return bound.infinite === true;
+  if (!Number.isFinite(value)) return false;
+  if (bound.integer && !Number.isInteger(value)) return false;
+  if (bound.min !== undefined && value < bound.min) return false;
+  if (bound.above !== undefined && value <= bound.above) return false;
+  return bound.max === undefined || value <= bound.max;
+}
+
+/**
+ * Checks one number.
+ *
+ * @param field - full name for the message: `sre.k`
+ * @throws TypeError when it is no number; RangeError, naming field, bound and value, when it is out of range
+ */
+export function checkNumber(field: string, value: unknown, bound: Bound): number {
+  if (typeof value !== 'number')
+    throw new TypeError(`${field} must be ${describe(bound)}, got ${show(value)}`);
+  if (!within(value, bound)) throw new RangeError(`${field} must be ${describe(bound)}, got ${value}`);
+  return value;
+}
+
+/**
+ * Checks one choice.
+ *
+ * @throws RangeError that lists what is allowed
+ */
+export function checkChoice<T extends string>(field: string, value: unknown, choices: readonly T[]): T {
+  if (choices.includes(value as T)) return value as T;
+  throw new RangeError(
+    `${field} must be one of ${choices.map((c) => `"${c}"`).join(', ')}, got ${show(value)}`,
+  );
+}
+
+/**
+ * Lays what was given over the defaults and checks it. `undefined` counts as not given.
+ *
+ * @param owner - name of the factory, for messages: `sre`
+ * @param defaults - one entry for every option that exists, `undefined` where there is no default
+ * @param given - the user's options
+ * @param bounds - ranges of the numeric ones; a field that is `undefined` after merging is not checked
+ * @throws TypeError for an unknown option or a wrong type, RangeError for a value out of range
+ */
+export function resolveOptions<Defaults extends object>(
+  owner: string,
+  defaults: Defaults,
+  given: { readonly [Field in keyof Defaults]?: Defaults[Field] | undefined } | undefined,
+  bounds: Bounds<Defaults> = {},
+): Defaults {
+  const merged = { ...defaults } as Record<string, unknown>;
+  if (given !== undefined) {
+    if (typeof given !== 'object' || given === null)
+      throw new TypeError(`${owner}: options must be an object, got ${show(given)}`);
+    for (const [field, value] of Object.entries(given)) {
+      if (!Object.hasOwn(defaults, field)) {
+        throw new TypeError(
+          `${owner}.${field} is not an option; there are ${Object.keys(defaults).join(', ')}`,
+        );
+      }
+      if (value !== undefined) merged[field] = value;
+    }
+  }
+  for (const [field, bound] of Object.entries(bounds) as [string, Bound][]) {
+    if (merged[field] !== undefined) checkNumber(`${owner}.${field}`, merged[field], bound);
+  }
+  for (const [field, value] of Object.entries(defaults)) {
+    if (typeof value === 'function' && typeof merged[field] !== 'function') {
+      throw new TypeError(`${owner}.${field} must be a function, got ${show(merged[field])}`);
+    }
+    if (typeof value === 'boolean' && typeof merged[field] !== 'boolean') {
+      throw new TypeError(`${owner}.${field} must be a boolean, got ${show(merged[field])}`);
+    }
+  }
+  return merged as Defaults;
+}

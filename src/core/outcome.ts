@@ -1,0 +1,30 @@
+/**
+ * How a call ended, as evidence about whoever answered it.
+ *
+ * - `success`: latency and success both count.
+ * - `failure`: the callee's fault: 5xx, UNAVAILABLE, reset, timeout.
+ * - `overload`: the callee shed it: 429, RESOURCE_EXHAUSTED, or keelson's own shed header.
+ * - `ignored`: says nothing of the callee: cancelled here, bad request, given less time than it needs.
+ * - `unsent`: acquired, then never sent: undo, refund, record nothing.
+ */
+export type Outcome = 'success' | 'failure' | 'overload' | 'ignored' | 'unsent';
+
+/** What a server says of its own load, piggybacked on a response. Every field is optional; unknown ones are ignored. */
+export interface ServerLoad {
+  /** CPU in use against what the process may use; 0 is idle, 1 is saturated. */
+  readonly cpuRatio?: number;
+  /** Calls in flight on the server when it answered. */
+  readonly inflight?: number;
+  /** Work that waits before a new call would start; milliseconds. */
+  readonly backlogMs?: number;
+}
+
+/** Further evidence that comes with an {@link Outcome}. */
+export interface Feedback {
+  /** The call ended because its time ran out. */
+  readonly timedOut?: boolean;
+  /** The callee asked to be left alone for this long; milliseconds. */
+  readonly retryAfterMs?: number;
+  /** The callee's own report of its load. */
+  readonly load?: ServerLoad;
+}

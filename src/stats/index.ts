@@ -1,0 +1,5 @@
+/** Numbers over time. Time is an argument. Not a subpath of the package. */
+export { Ewma } from './ewma.js';
+export { LatencyHistogram } from './latency-histogram.js';
+export { RollingCounter } from './rolling-counter.js';
+export { TokenBucket } from './token-bucket.js';
