@@ -1,17 +1,29 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 const src = fileURLToPath(new URL('./src', import.meta.url));
+const { exports } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8'));
 
 /** The package's own names lead to its sources, so a test reads like a user's code and covers what it runs. */
-const alias = [
-  { find: /^keelson$/, replacement: `${src}/index.ts` },
-  { find: /^keelson\/(limiter\/load|discovery\/dns)$/, replacement: `${src}/$1.ts` },
-  { find: /^keelson\/([a-z-]+)$/, replacement: `${src}/$1/index.ts` },
-];
+const alias = Object.entries<{ import?: { default: string } }>(exports).flatMap(
+  ([subpath, { import: esm }]) => {
+    if (!esm) return [];
+    const name = `keelson${subpath.slice(1)}`;
+    return [
+      {
+        find: new RegExp(`^${name}$`),
+        replacement: esm.default.replace(/^\.\/dist\/esm(.*)\.js$/, `${src}$1.ts`),
+      },
+    ];
+  },
+);
 
 export default defineConfig({
-  resolve: { alias },
+  resolve: {
+    // Folders without a subpath (stats) have tests too.
+    alias: [...alias, { find: /^keelson\/([a-z-]+)$/, replacement: `${src}/$1/index.ts` }],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/package/**', 'node_modules/**'],

@@ -13,8 +13,24 @@ export interface Lease<E extends Endpoint> extends Permit {
 export interface PickHint {
   /** For balancers that keep a key on an endpoint. */
   readonly key?: string | undefined;
-  /** Ids of endpoints to pass over while there are others. */
+  /** Ids of endpoints to pass over while there are others; when all are in it, it is as if it were empty. */
   readonly avoid?: ReadonlySet<string> | undefined;
+}
+
+/** How one endpoint stands with a balancer, for people and panels. */
+export interface EndpointSnapshot {
+  /** Identity of the endpoint. */
+  readonly id: string;
+  /** Where it is. */
+  readonly url: string;
+  /** Its share of the traffic as it counts now: during a slow start, less than the registered weight. */
+  readonly weight: number;
+  /** Leases that are not released. */
+  readonly inflight: number;
+  /** What the balancer's meter says; comparable within one snapshot only. `undefined` while it is not measured. */
+  readonly load: number | undefined;
+  /** Until when it is out of the picks, on the clock's scale; `undefined` while it is in. */
+  readonly ejectedUntil: number | undefined;
 }
 
 /** Chooses among endpoints. Synchronous, and told the time. */
@@ -23,4 +39,6 @@ export interface Balancer<E extends Endpoint = Endpoint> {
   update(endpoints: readonly E[], now: number): void;
   /** @returns a lease, or `null` when there is nobody to pick */
   pick(now: number, hint?: PickHint): Lease<E> | null;
+  /** One entry per endpoint of the set, for observers: it walks the set. */
+  snapshot?(now: number): readonly EndpointSnapshot[];
 }

@@ -1,18 +1,25 @@
 import { type Clock, systemClock } from './clock.js';
 import { refusal } from './errors.js';
-import type { Ask, Gate } from './gate.js';
+import type { Ask, Gate, Permit } from './gate.js';
+import { verdictOnRefusal } from './guard.js';
 import type { Outcome } from './outcome.js';
 
 /** Options of {@link attempt}. */
 export interface AttemptOptions<T> extends Ask {
   /** Tells the time. The platform's by default. */
   readonly clock?: Clock;
-  /** How the call ended: the value or the error is given. By default a value is `success`, an abort is `ignored`, any other error is `failure`. */
+  /**
+   * How the call ended: the value or the error is given. By default a value is `success`; an `AbortError` is
+   * `ignored`; a refusal by another gate further in is `unsent`, for the callee was not reached; any other error, a
+   * timeout among them, is `failure`.
+   */
   readonly classify?: (value: T | undefined, error: unknown) => Outcome;
 }
 
-function isAbort(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && (error as { name?: unknown }).name === 'AbortError';
+function outcomeOf(error: unknown): Outcome {
+  if (typeof error === 'object' && error !== null && (error as { name?: unknown }).name === 'AbortError')
+    return 'ignored';
+  return verdictOnRefusal(error, 'client')?.outcome ?? 'failure';
 }
 
 /**
@@ -36,12 +43,18 @@ export function attempt<T>(
 ): Promise<T> {
   const clock = options?.clock ?? systemClock;
   const classify = options?.classify;
-  const start = clock.now();
-  const permit = gate.tryAcquire(start, options);
-  if (permit === null) {
-    const retryAfterMs = gate.retryAfterMs?.(start, options);
-    return Promise.reject(refusal(gate.code, `refused (${gate.code})`, { retryAfterMs, side: 'client' }));
+  let permit: Permit | null;
+  try {
+    const now = clock.now();
+    permit = gate.tryAcquire(now, options);
+    if (permit === null) {
+      const retryAfterMs = gate.retryAfterMs?.(now, options);
+      return Promise.reject(refusal(gate.code, `refused (${gate.code})`, { retryAfterMs, side: 'client' }));
+    }
+  } catch (fault) {
+    return Promise.reject(fault);
   }
+  const held = permit;
   let running: Promise<T>;
   try {
     const result = run();
@@ -50,15 +63,23 @@ export function attempt<T>(
   } catch (error) {
     running = Promise.reject(error);
   }
+  // `ignored` until it is judged: a classify that throws is a bug, and must not cost a place in flight for ever.
+  let outcome: Outcome = 'ignored';
   return running.then(
     (value) => {
-      permit.release(classify === undefined ? 'success' : classify(value, undefined), clock.now());
+      try {
+        outcome = classify === undefined ? 'success' : classify(value, undefined);
+      } finally {
+        held.release(outcome, clock.now());
+      }
       return value;
     },
     (error: unknown) => {
-      const outcome =
-        classify === undefined ? (isAbort(error) ? 'ignored' : 'failure') : classify(undefined, error);
-      permit.release(outcome, clock.now());
+      try {
+        outcome = classify === undefined ? outcomeOf(error) : classify(undefined, error);
+      } finally {
+        held.release(outcome, clock.now());
+      }
       throw error;
     },
   );

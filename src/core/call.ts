@@ -10,10 +10,14 @@ export interface Attempt {
   readonly number: number;
   /** Unique to this try; made at the first read. */
   readonly id: string;
+  /** Ids of the endpoints that earlier tries of the call went to: pick another while there is one. */
+  readonly avoid: ReadonlySet<string> | undefined;
   /** Who was picked. */
   endpoint: Endpoint | undefined;
   /** Why that one, in a word: `p2c`, `forced`, `only`, `hash`. */
   reason: string | undefined;
+  /** How many endpoints there were to pick from, if whoever picks says so. */
+  choices: number | undefined;
 }
 
 /** What is known of a call besides its message. Immutable; {@link derive} and {@link fork} make changed ones. */
@@ -75,17 +79,35 @@ interface Scope {
   operation: string;
   named: boolean;
   readonly values: CallValues;
+  latest: AttemptRecord;
 }
 
 class AttemptRecord implements Attempt {
   endpoint: Endpoint | undefined = undefined;
   reason: string | undefined = undefined;
+  choices: number | undefined = undefined;
   private made: string | undefined = undefined;
-  constructor(readonly number: number) {}
+  readonly number: number;
+  readonly avoid: ReadonlySet<string> | undefined;
+  constructor(readonly previous: AttemptRecord | undefined) {
+    this.number = previous === undefined ? 1 : previous.number + 1;
+    this.avoid = triedUpTo(previous);
+  }
   get id(): string {
     this.made ??= globalThis.crypto.randomUUID();
     return this.made;
   }
+}
+
+/** Walks all earlier tries, because of tries in parallel one may have got its endpoint after the next was made. */
+function triedUpTo(attempt: AttemptRecord | undefined): Set<string> | undefined {
+  let tried: Set<string> | undefined;
+  for (let one = attempt; one !== undefined; one = one.previous) {
+    if (one.endpoint === undefined) continue;
+    tried ??= new Set();
+    tried.add(one.endpoint.id);
+  }
+  return tried;
 }
 
 class CallRecord implements Call {
@@ -112,15 +134,16 @@ class CallRecord implements Call {
 
 /** Makes a call. Wires do this; a user needs it for tests and for wires of their own. */
 export function createCall(init: CallInit): Call {
+  const latest = new AttemptRecord(undefined);
   return new CallRecord(
     init.side,
     init.service,
-    { operation: init.operation, named: false, values: callValues() },
+    { operation: init.operation, named: false, values: callValues(), latest },
     init.deadline ?? Number.POSITIVE_INFINITY,
     init.cancel ?? uncancelled,
     init.idempotent ?? false,
     init.headers ?? carrier(),
-    new AttemptRecord(1),
+    latest,
     init.priority ?? 0,
     init.cost ?? 1,
     init.key,
@@ -149,10 +172,15 @@ export function derive(call: Call, change: CallChange): Call {
   return copy(call, change, call.attempt, change.headers ?? call.headers);
 }
 
-/** The next attempt of a call: a new record with the next number, and headers of its own. */
+/**
+ * The next attempt of a call, after or beside the others: a record with the next number that avoids the endpoints of
+ * all attempts so far, and headers of its own.
+ */
 export function fork(call: Call, change: CallChange = {}): Call {
   const headers = change.headers ?? call.headers.fork?.() ?? call.headers;
-  return copy(call, change, new AttemptRecord(call.attempt.number + 1), headers);
+  const { scope } = call as CallRecord;
+  scope.latest = new AttemptRecord(scope.latest);
+  return copy(call, change, scope.latest, headers);
 }
 
 /**

@@ -52,7 +52,7 @@ const brand = Symbol.for('keelson.GovernanceError');
  * copies of the package in one process are two classes.
  */
 export class GovernanceError extends Error {
-  override readonly name = 'GovernanceError';
+  declare readonly name: 'GovernanceError';
   /** Why; closed set. */
   readonly code: RejectionCode;
   /** How long to stay away, in milliseconds, if known. */
@@ -90,6 +90,8 @@ export class GovernanceError extends Error {
 }
 // On the prototype: one property for all errors, and every copy of the package knows those of the others.
 Object.defineProperty(GovernanceError.prototype, brand, { value: true });
+// Here and not in the constructor, which would be too late for the first line of the stack.
+Object.defineProperty(GovernanceError.prototype, 'name', { value: 'GovernanceError' });
 
 /** Whether something that was thrown is keelson's own refusal, from whichever copy of the package. */
 export function isGovernanceError(error: unknown): error is GovernanceError {

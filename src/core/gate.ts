@@ -47,12 +47,14 @@ class Joint implements Permit {
     for (const permit of this.held) permit.observe(outcome, now, feedback);
   }
   release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    for (let i = this.held.length - 1; i >= 0; i--) this.held[i]?.release(outcome, now, feedback);
+    let i = this.held.length - 1;
+    try {
+      for (; i >= 0; i--) this.held[i]?.release(outcome, now, feedback);
+    } finally {
+      // Only when one threw: that must not cost the gates before it a place in flight for ever.
+      if (i > 0) new Joint(this.held.slice(0, i)).release(outcome, now, feedback);
+    }
   }
-}
-
-function undo(held: readonly Permit[], now: number): void {
-  for (let i = held.length - 1; i >= 0; i--) held[i]?.release('unsent', now);
 }
 
 class AllOf implements Gate {
@@ -70,13 +72,13 @@ class AllOf implements Gate {
         const permit = gate.tryAcquire(now, ask);
         if (permit === null) {
           this.refuser = gate;
-          undo(held, now);
+          new Joint(held).release('unsent', now);
           return null;
         }
         held.push(permit);
       }
     } catch (error) {
-      undo(held, now);
+      new Joint(held).release('unsent', now);
       throw error;
     }
     return new Joint(held);

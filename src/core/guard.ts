@@ -27,19 +27,26 @@ const ignored: Verdict = { outcome: 'ignored', feedback: undefined };
 const unsent: Verdict = { outcome: 'unsent', feedback: undefined };
 
 /**
+ * What keelson's own refusal says of the callee, if the error is one that was made on this side of the wire: mostly
+ * that nothing was sent. Time that ran out is the callee's fault wherever it was noticed.
+ */
+export function verdictOnRefusal(error: unknown, side: 'client' | 'server'): Verdict | undefined {
+  if (!isGovernanceError(error)) return undefined;
+  if (error.code === 'DEADLINE_EXCEEDED' || error.code === 'BODY_IDLE') return timedOut;
+  // A server's handler that was refused by *its* callee did run: that is no refusal of ours.
+  if (error.side !== side) return undefined;
+  return error.code === 'CANCELLED' ? ignored : unsent;
+}
+
+/**
  * What a rejection says of the callee. A caller's abort says nothing, a refusal on this side of the wire means that
  * nothing was sent; only then is the protocol asked.
  */
 export function verdictOf<Req, Res>(error: unknown, call: Call, protocol: Protocol<Req, Res>): Verdict {
-  if (isGovernanceError(error)) {
-    if (error.code === 'DEADLINE_EXCEEDED') return timedOut;
-    // A server's handler that was refused by *its* callee did run: that is no refusal of ours.
-    if (error.side === call.side) return error.code === 'CANCELLED' ? ignored : unsent;
-  }
-  if (call.cancel.aborted) {
-    const { reason } = call.cancel;
-    return isGovernanceError(reason) && reason.code === 'DEADLINE_EXCEEDED' ? timedOut : ignored;
-  }
+  const refused = verdictOnRefusal(error, call.side);
+  if (refused !== undefined) return refused;
+  if (call.cancel.aborted)
+    return verdictOnRefusal(call.cancel.reason, call.side) === timedOut ? timedOut : ignored;
   return { outcome: protocol.classify(undefined, error), feedback: undefined };
 }
 
@@ -60,14 +67,12 @@ export function refusedBy(gate: Gate, now: number, call: Call): Error {
  * @param permit - what it holds
  * @param call - which call
  * @param options - protocol and clock
- * @param judge - may overrule the verdict on a rejection
  */
 export function settle<Req, Res>(
   running: Promise<Res>,
   permit: Permit,
   call: Call,
   options: GuardOptions<Req, Res>,
-  judge: (error: unknown, call: Call, protocol: Protocol<Req, Res>) => Verdict = verdictOf,
 ): Promise<Res> {
   const { protocol, clock } = options;
   return running.then(
@@ -94,7 +99,7 @@ export function settle<Req, Res>(
       const now = clock.now();
       let verdict = ignored;
       try {
-        verdict = judge(error, call, protocol);
+        verdict = verdictOf(error, call, protocol);
       } finally {
         permit.release(verdict.outcome, now, verdict.feedback);
       }

@@ -39,10 +39,11 @@ export function compose<Req, Res>(
   return handler;
 }
 
-/** Calls a handler that may, against its contract, throw synchronously; the throw becomes a rejection. */
+/** Calls a handler that may, against its contract, throw or answer synchronously; the outcome becomes a promise. */
 export function invoke<Req, Res>(handler: Handler<Req, Res>, request: Req, call: Call): Promise<Res> {
   try {
-    return handler(request, call);
+    const running: unknown = handler(request, call);
+    return running instanceof Promise ? running : Promise.resolve(running as Res);
   } catch (error) {
     return Promise.reject(error);
   }

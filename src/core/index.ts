@@ -42,8 +42,12 @@ export type {
 export { type Ask, allOf, type Gate, type Permit } from './gate.js';
 export { type GuardOptions, guard } from './guard.js';
 export { compose, type Handler, type Middleware } from './handler.js';
-export { type KeyedGate, type KeyedOptions, keyed, keyedDefaults } from './keyed.js';
+export { type KeyedGate, type KeyedOptions, type KeyedSettings, keyed, keyedDefaults } from './keyed.js';
+export { type ForwardMetadataOptions, forwardMetadata, forwardMetadataDefaults } from './metadata.js';
 export type { Feedback, Outcome, ServerLoad } from './outcome.js';
+export { hedgePreference, timeoutPreference } from './preferences.js';
 export type { Protocol } from './protocol.js';
 export { type Random, systemRandom } from './random.js';
+export { trustedPeer } from './trust.js';
 export { type CallKey, type CallValues, callKey, callValues } from './values.js';
+export type { Connection, Wire } from './wire.js';

@@ -1,6 +1,6 @@
 import type { RejectionCode } from './errors.js';
 import type { Ask, Gate, Permit } from './gate.js';
-import { checkNumber } from './options.js';
+import { checkChoice, resolveOptions } from './options.js';
 
 /** Options of {@link keyed}. */
 export interface KeyedOptions {
@@ -19,8 +19,14 @@ export interface KeyedOptions {
   readonly maxKeys?: number | undefined;
 }
 
+/** {@link KeyedOptions} with nothing left open. */
+export interface KeyedSettings {
+  readonly by: 'operation' | 'key' | ((ask: Ask | undefined) => string);
+  readonly maxKeys: number;
+}
+
 /** Defaults of {@link KeyedOptions}. */
-export const keyedDefaults = { by: 'operation', maxKeys: 1000 } as const;
+export const keyedDefaults: KeyedSettings = { by: 'operation', maxKeys: 1000 };
 
 interface Entry {
   readonly key: string;
@@ -123,14 +129,11 @@ const readers = {
  * const perTenant = keyed(() => rate({ perSecond: 10 }), { by: 'key', maxKeys: 50_000 });
  * ```
  */
-export function keyed(make: (key: string) => Gate, options: KeyedOptions = {}): KeyedGate {
-  const by = options.by ?? keyedDefaults.by;
-  const keyOf = typeof by === 'function' ? by : readers[by];
-  if (keyOf === undefined)
-    throw new RangeError(`keyed.by must be "operation", "key" or a function, got "${String(by)}"`);
-  const maxKeys = checkNumber('keyed.maxKeys', options.maxKeys ?? keyedDefaults.maxKeys, {
-    min: 1,
-    integer: true,
+export function keyed(make: (key: string) => Gate, options?: KeyedOptions): KeyedGate {
+  if (typeof make !== 'function') throw new TypeError(`keyed: make must be a function, got ${String(make)}`);
+  const { by, maxKeys } = resolveOptions('keyed', keyedDefaults, options, {
+    maxKeys: { min: 1, integer: true },
   });
+  const keyOf = typeof by === 'function' ? by : readers[checkChoice('keyed.by', by, ['operation', 'key'])];
   return new Keyed(make, keyOf, maxKeys);
 }

@@ -14,4 +14,34 @@ export interface Protocol<Req, Res> {
   onEnd?(response: Res, done: (outcome: Outcome) => void): boolean;
   /** A request that can be sent again, or `undefined` if this one cannot. */
   replay?(request: Req): Req | undefined;
+  /** Lets go of a response that nobody will read: cancels its body, so that its connection and its permits are free. */
+  discard?(response: Res): void;
+}
+
+/** Discards a response. Never throws: a response that nobody reads has nobody to tell. */
+export function discard<Req, Res>(protocol: Protocol<Req, Res>, response: Res): void {
+  try {
+    protocol.discard?.(response);
+  } catch {
+    // See above.
+  }
+}
+
+/** Runs a function when a response is over, body included; at once if it already is, or if the protocol cannot tell. */
+export function whenOver<Req, Res>(protocol: Protocol<Req, Res>, response: Res, run: () => void): void {
+  if (protocol.onEnd === undefined || !protocol.onEnd(response, run)) run();
+}
+
+/**
+ * Checks an option that has to be a protocol.
+ *
+ * @param field - full name for the message: `retry.protocol`
+ * @throws TypeError when it is none
+ */
+export function checkProtocol<Req, Res>(
+  field: string,
+  protocol: Protocol<Req, Res> | undefined,
+): Protocol<Req, Res> {
+  if (typeof protocol?.classify === 'function') return protocol;
+  throw new TypeError(`${field} must be a Protocol with a classify function`);
 }

@@ -10,7 +10,7 @@ export abstract class WheelEntry implements Timer {
   /** @param at - when, on the clock's scale; milliseconds */
   constructor(readonly at: number) {}
 
-  /** Runs once, at or a little after `at`; never before. Must not throw. */
+  /** Runs once, at or a little after `at`; never before. Must not throw: there is nobody to catch it, and it is dropped. */
   abstract fire(): void;
 
   /** Takes it out again. */
@@ -20,7 +20,9 @@ export abstract class WheelEntry implements Timer {
 }
 
 const tickMs = 4;
+/** A power of two, so that a mask finds the slot of any tick, also of one before zero. */
 const slots = 512;
+const slotOf = (tick: number): number => tick & (slots - 1);
 
 /**
  * One timer for all deadlines: a hashed wheel of 4 ms slots. Adding and removing are a few pointer writes, where a
@@ -46,14 +48,20 @@ export class Wheel {
     return this.size;
   }
 
-  /** Puts an entry in. `Infinity` waits for ever and is not kept. */
+  /** Puts an entry in; one that already waits goes on waiting. `Infinity` waits for ever and is not kept. */
   add(entry: WheelEntry): void {
-    if (entry.at === Number.POSITIVE_INFINITY) return;
-    // An idle wheel has not followed the clock; without this the first tick would walk all that time.
-    if (this.size === 0) this.tick = Math.floor(this.clock.now() / tickMs);
+    if (!(entry.at < Number.POSITIVE_INFINITY) || entry.wheel !== undefined) return;
+    const natural = Math.floor(entry.at / tickMs) + 1;
+    if (this.size === 0) {
+      // An idle wheel has not followed the clock; without this the first tick would walk all that time.
+      this.tick = this.reached();
+    } else if (natural <= this.tick) {
+      // Overdue, or the clock stepped back: then its slot is ahead, and the timer must not wait for the old time.
+      this.tick = Math.min(this.tick, this.reached());
+    }
     // The slot *after* the due time, so that nothing fires early.
-    const due = Math.max(Math.floor(entry.at / tickMs) + 1, this.tick + 1);
-    this.link(entry, due % slots);
+    const due = Math.max(natural, this.tick + 1);
+    this.link(entry, slotOf(due));
     if (due * tickMs < this.wakeAt) this.wake(due);
   }
 
@@ -79,6 +87,11 @@ export class Wheel {
     this.size++;
   }
 
+  /** The tick that the clock has come to. */
+  private reached(): number {
+    return Math.floor(this.clock.now() / tickMs);
+  }
+
   private wake(due: number): void {
     this.timer?.cancel();
     this.wakeAt = due * tickMs;
@@ -90,10 +103,12 @@ export class Wheel {
     this.wakeAt = Number.POSITIVE_INFINITY;
     const now = this.clock.now();
     const reached = Math.floor(now / tickMs);
+    // A clock that stepped back: without this nothing would be looked at until it has caught up.
+    if (reached < this.tick) this.tick = reached;
     // After a long pause every slot is visited once, not once per missed tick.
     const from = Math.max(this.tick + 1, reached - slots + 1);
-    this.tick = Math.max(this.tick, reached);
-    for (let tick = from; tick <= reached; tick++) this.expire(tick % slots, now);
+    this.tick = reached;
+    for (let tick = from; tick <= reached; tick++) this.expire(slotOf(tick), now);
     this.sleep();
   };
 
@@ -104,14 +119,18 @@ export class Wheel {
       // One that fired before it may have cancelled this one.
       if (entry.wheel !== this) continue;
       this.remove(entry);
-      entry.fire();
+      try {
+        entry.fire();
+      } catch {
+        // One that breaks its promise must not keep the others waiting.
+      }
     }
   }
 
   private sleep(): void {
     if (this.size === 0 || this.timer) return;
     for (let ahead = 1; ahead <= slots; ahead++) {
-      if (this.heads[(this.tick + ahead) % slots] === undefined) continue;
+      if (this.heads[slotOf(this.tick + ahead)] === undefined) continue;
       this.wake(this.tick + ahead);
       return;
     }

@@ -1,5 +1,8 @@
 /**
- * An average that forgets: a sample that is `tauMs` old weighs 1/e of a fresh one, however many came between.
+ * An average that forgets: what a sample weighed when it came has shrunk to 1/e after `tauMs`, however many came
+ * between. A sample comes in with the weight of the time since the one before, so a burst counts as one moment: of
+ * several at the same instant only the first counts.
+ *
  * Floating point throughout; truncating to whole numbers would stall a rising value below its input.
  */
 export class Ewma {
@@ -14,16 +17,21 @@ export class Ewma {
     return this.current;
   }
 
-  /** Takes one sample. A clock that stepped back counts as no time passed. */
+  /**
+   * Takes one sample; one that is not finite is left out, or it would be the average for ever. A clock that stepped
+   * back counts as no time passed, and time runs on from there.
+   */
   add(sample: number, now: number): void {
+    if (!Number.isFinite(sample) || Number.isNaN(now)) return;
     if (Number.isNaN(this.current)) {
       this.current = sample;
       this.stampedAt = now;
       return;
     }
-    const weight = Math.exp(-Math.max(0, now - this.stampedAt) / this.tauMs);
+    const elapsed = now - this.stampedAt;
+    const weight = elapsed > 0 ? Math.exp(-elapsed / this.tauMs) : 1;
     this.current = this.current * weight + sample * (1 - weight);
-    this.stampedAt = Math.max(this.stampedAt, now);
+    this.stampedAt = now;
   }
 
   /** Jumps to a value and goes on from there. */

@@ -4,10 +4,12 @@ const smallestMs = 0.05;
 const logGrowth = Math.log(growth);
 /** Up to about 20 minutes. */
 const size = 180;
+/** Nobody asks for so many different quantiles; whoever computes them anew each time must not fill the memory. */
+const mostCached = 16;
 
 /**
  * Quantiles of latencies over the last one to two half-windows, in fixed memory. A sample is two array writes;
- * a quantile walks the buckets and is cached until enough new samples came, so the request path stays flat.
+ * a quantile walks the buckets and is then kept for `refreshMs`, so the request path stays flat.
  *
  * Two generations take turns: when the younger is older than half the window the elder is forgotten. Cheaper than
  * decaying every bucket, and a change shows after half a window.
@@ -29,9 +31,10 @@ export class LatencyHistogram {
     private readonly refreshMs: number = windowMs / 20,
   ) {}
 
-  /** Takes one latency in milliseconds. */
+  /** Takes one latency in milliseconds. One below 0, or no number, is none: a clock stepped back. */
   add(latencyMs: number, now: number): void {
     this.turn(now);
+    if (!(latencyMs >= 0)) return;
     const bucket = Math.ceil(Math.log(latencyMs / smallestMs) / logGrowth);
     const at = bucket > 0 ? Math.min(bucket, size - 1) : 0;
     this.young[at] = (this.young[at] as number) + 1;
@@ -50,6 +53,8 @@ export class LatencyHistogram {
     const known = this.cache.get(q);
     if (known !== undefined && now >= known.at && now - known.at < this.refreshMs) return known.value;
     const value = this.compute(q);
+    if (Number.isNaN(value)) return value;
+    if (this.cache.size >= mostCached) this.cache.clear();
     this.cache.set(q, { value, at: now });
     return value;
   }
@@ -57,18 +62,22 @@ export class LatencyHistogram {
   private compute(q: number): number {
     const total = this.youngCount + this.oldCount;
     if (total === 0) return Number.NaN;
-    let left = q * total;
-    for (let at = 0; at < size; at++) {
+    // The margin keeps a product such as 0.07 * 100 from asking for one sample more than is meant.
+    let left = Math.min(total, Math.max(1, q * total - 1e-9));
+    let at = -1;
+    while (left > 0 && at < size - 1) {
+      at++;
       left -= (this.young[at] as number) + (this.old[at] as number);
-      if (left <= 0) return smallestMs * growth ** at;
     }
-    return smallestMs * growth ** (size - 1);
+    return smallestMs * growth ** at;
   }
 
   private turn(now: number): void {
-    if (now < this.turnsAt) return;
     const half = this.windowMs / 2;
-    const lapsed = now - this.turnsAt >= half;
+    // By more than a generation back, the clock was restarted; waiting for it to catch up could take for ever.
+    const restarted = now < this.turnsAt - 2 * half;
+    if (!(now >= this.turnsAt || restarted)) return;
+    const lapsed = restarted || now - this.turnsAt >= half;
     const spare = this.old;
     this.old = this.young;
     this.oldCount = this.youngCount;

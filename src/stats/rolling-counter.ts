@@ -2,13 +2,14 @@
  * Counts over a sliding window, in a ring of buckets. Totals are kept up to date as buckets fall out, so reading
  * one is a load, and writing is one addition: nothing is scanned or sorted when a call comes.
  *
- * Buckets carry absolute slot numbers, `floor(now / bucketMs)`; a clock that steps back writes to the newest one.
+ * Buckets carry absolute slot numbers, `floor(now / bucketMs)`. A clock that steps back writes to the newest one; by
+ * a whole window or more, it was restarted, and so is the counter: it would stand still until the clock caught up.
  */
 export class RollingCounter {
   private readonly counts: Float64Array;
   private readonly totals: Float64Array;
   private readonly bucketMs: number;
-  private slot = Number.NEGATIVE_INFINITY;
+  private slot = Number.MIN_SAFE_INTEGER;
 
   /**
    * @param windowMs - length of the window
@@ -28,7 +29,9 @@ export class RollingCounter {
   /** Moves the window to `now`. @returns the slot to give to {@link undo} */
   advance(now: number): number {
     const slot = Math.floor(now / this.bucketMs);
-    if (slot > this.slot) this.turn(slot);
+    // Beyond that a slot number plus one is itself; and NaN is no time at all.
+    if (slot === this.slot || !Number.isSafeInteger(slot)) return this.slot;
+    if (slot > this.slot || slot <= this.slot - this.buckets) this.turn(slot);
     return this.slot;
   }
 
@@ -45,8 +48,10 @@ export class RollingCounter {
   undo(slot: number, channel: number, amount = 1): void {
     if (slot > this.slot || slot <= this.slot - this.buckets) return;
     const at = this.index(slot, channel);
-    this.counts[at] = (this.counts[at] as number) - amount;
-    this.totals[channel] = (this.totals[channel] as number) - amount;
+    // A slot from before a restart of the clock may bear the number of one that never held this.
+    const taken = Math.min(amount, this.counts[at] as number);
+    this.counts[at] = (this.counts[at] as number) - taken;
+    this.totals[channel] = (this.totals[channel] as number) - taken;
   }
 
   /** The sum over the window that ends now, the current partial bucket included. */
@@ -59,7 +64,7 @@ export class RollingCounter {
   reset(): void {
     this.counts.fill(0);
     this.totals.fill(0);
-    this.slot = Number.NEGATIVE_INFINITY;
+    this.slot = Number.MIN_SAFE_INTEGER;
   }
 
   private index(slot: number, channel: number): number {
@@ -69,7 +74,7 @@ export class RollingCounter {
 
   private turn(slot: number): void {
     const passed = slot - this.slot;
-    if (passed >= this.buckets) {
+    if (passed >= this.buckets || passed < 0) {
       this.counts.fill(0);
       this.totals.fill(0);
     } else {

@@ -1,0 +1,227 @@
+import type { Call } from '../core/call.js';
+import type { Clock } from '../core/clock.js';
+import type { Endpoint } from '../core/endpoint.js';
+import { refusal } from '../core/errors.js';
+import { type GuardOptions, refusedBy, settle } from '../core/guard.js';
+import { type Handler, invoke } from '../core/handler.js';
+import { checkNumber } from '../core/options.js';
+import type { Protocol } from '../core/protocol.js';
+import type { ServiceInstance } from '../discovery/instance.js';
+import type { Resolution, Resolver, Watch } from '../discovery/resolver.js';
+import type { Balancer, EndpointSnapshot, PickHint } from './balancer.js';
+import { Crew, type EndpointStack, type Target } from './crew.js';
+import { WaitingRoom } from './waiting-room.js';
+
+/** How the set of endpoints changed. */
+export interface EndpointChange {
+  /** Ids that came. */
+  readonly joined: readonly string[];
+  /** Ids that went. */
+  readonly left: readonly string[];
+  /** How many there are now. */
+  readonly size: number;
+  /** Whether the resolver says that the list is its last good one. */
+  readonly stale: boolean;
+  /** Why it is stale. */
+  readonly reason: string | undefined;
+}
+
+/** Options of {@link balance}. */
+export interface BalanceOptions<Req, Res> {
+  /** Logical name of the service that is called. */
+  readonly service: string;
+  /** Where its instances come from. Watched from the start until `close`. */
+  readonly resolver: Resolver;
+  /** Which endpoints a list of instances has, filters included. */
+  readonly endpoints: (instances: readonly ServiceInstance[]) => readonly Endpoint[];
+  /** Chooses among them. */
+  readonly balancer: Balancer;
+  /** Tells how a call ended. */
+  readonly protocol: Protocol<Req, Res>;
+  /** Called once for each endpoint that appears; closed when it has left and its last call ended. */
+  readonly connect: (endpoint: Endpoint) => EndpointStack<Req, Res>;
+  /** Tells the time. */
+  readonly clock: Clock;
+  /**
+   * How long a call waits for the first endpoint, in milliseconds, 0 or more; its own deadline also ends the wait.
+   * A larger value hides a slow start of the registry, 0 refuses at once.
+   *
+   * @defaultValue `5000`
+   */
+  readonly resolveTimeoutMs?: number | undefined;
+  /**
+   * Most calls that may wait at one time; a whole number, 0 or more. Those above are refused at once, so that a
+   * registry that is away cannot fill the memory.
+   *
+   * @defaultValue `10000`
+   */
+  readonly maxWaiting?: number | undefined;
+  /**
+   * Told after each snapshot; what it throws is dropped.
+   *
+   * @defaultValue none
+   */
+  readonly onChange?: ((change: EndpointChange) => void) | undefined;
+}
+
+/** Defaults of {@link BalanceOptions}. */
+export const balanceDefaults = { resolveTimeoutMs: 5000, maxWaiting: 10_000 } as const;
+
+/** What a leaf knows of one endpoint. */
+export interface EndpointState {
+  /** Which endpoint. */
+  readonly endpoint: Endpoint;
+  /** Calls that are under way to it. */
+  readonly inflight: number;
+  /** How it stands with the balancer, if that tells. */
+  readonly balancer: EndpointSnapshot | undefined;
+  /** What its gates know, in their order; `undefined` for those that do not tell. */
+  readonly gates: readonly unknown[];
+}
+
+/** The end of a client stack: picks an endpoint and sends there. */
+export interface Leaf<Req, Res> {
+  /** Sends one call. */
+  readonly handler: Handler<Req, Res>;
+  /** One entry per endpoint that is known now. */
+  snapshot(now: number): readonly EndpointState[];
+  /** Ends the watch, refuses those who wait, closes idle connections; calls in flight end by themselves. */
+  close(): void;
+}
+
+/** After so many refusals by gates of different endpoints the service counts as refusing. */
+const maxPicks = 4;
+
+class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
+  private readonly crew: Crew<Req, Res>;
+  private readonly room: WaitingRoom;
+  private readonly settling: GuardOptions<Req, Res>;
+  private readonly watch: Watch;
+  private closed = false;
+
+  constructor(private readonly options: BalanceOptions<Req, Res>) {
+    const resolveTimeoutMs = options.resolveTimeoutMs ?? balanceDefaults.resolveTimeoutMs;
+    const maxWaiting = options.maxWaiting ?? balanceDefaults.maxWaiting;
+    checkNumber('balance.resolveTimeoutMs', resolveTimeoutMs, { min: 0 });
+    checkNumber('balance.maxWaiting', maxWaiting, { min: 0, integer: true });
+    this.settling = { protocol: options.protocol, clock: options.clock };
+    this.crew = new Crew(options.connect);
+    this.room = new WaitingRoom(options.clock, resolveTimeoutMs, maxWaiting);
+    this.watch = options.resolver.watch(options.service, (resolution) => this.resolved(resolution));
+  }
+
+  readonly handler: Handler<Req, Res> = (request, call) => {
+    const now = this.options.clock.now();
+    if (this.crew.size === 0) return this.wait(request, call, now);
+    return this.send(request, call, now);
+  };
+
+  snapshot(now: number): readonly EndpointState[] {
+    const standing = new Map(this.options.balancer.snapshot?.(now).map((entry) => [entry.id, entry]));
+    return this.crew.endpoints.flatMap(({ id }) => {
+      const target = this.crew.target(id);
+      return target ? [{ ...target.state(now), balancer: standing.get(id) }] : [];
+    });
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.watch.close();
+    this.crew.update([]);
+    this.room.dismiss(() => this.noEndpoint('the client was closed'));
+  }
+
+  private send(request: Req, call: Call, now: number): Promise<Res> {
+    let hint = hintOf(call);
+    for (let picks = 1; ; picks++) {
+      const lease = this.options.balancer.pick(now, hint);
+      if (lease === null) return Promise.reject(this.noEndpoint('none may be picked'));
+      const target = this.crew.target(lease.endpoint.id);
+      if (target === undefined) {
+        lease.release('unsent', now);
+        return Promise.reject(this.noEndpoint('the balancer picked one that had left'));
+      }
+      const permit = this.admit(target, call, now);
+      if (permit !== null && !(permit instanceof Error)) {
+        call.attempt.endpoint = lease.endpoint;
+        call.attempt.reason = lease.reason;
+        call.attempt.choices = this.crew.size;
+        return settle(
+          invoke(target.handler, request, call),
+          target.hold(lease, permit, now),
+          call,
+          this.settling,
+        );
+      }
+      lease.release('unsent', now);
+      if (permit instanceof Error) return Promise.reject(permit);
+      const avoid = new Set(hint?.avoid).add(lease.endpoint.id);
+      if (picks >= maxPicks || avoid.size >= this.crew.size)
+        return Promise.reject(refusedBy(target.gate, now, call));
+      hint = { key: call.key, avoid };
+    }
+  }
+
+  /** A gate of the user's that throws is an error of the call, and must not keep the lease. */
+  private admit(target: Target<Req, Res>, call: Call, now: number) {
+    try {
+      return target.gate.tryAcquire(now, call);
+    } catch (fault) {
+      return fault instanceof Error
+        ? fault
+        : new Error('a gate threw something that is no error', { cause: fault });
+    }
+  }
+
+  private wait(request: Req, call: Call, now: number): Promise<Res> {
+    if (this.closed) return Promise.reject(this.noEndpoint('the client was closed'));
+    return this.room
+      .wait(call, now, () => this.noEndpoint('none is known'))
+      .then(() => this.send(request, call, this.options.clock.now()));
+  }
+
+  private resolved(resolution: Resolution): void {
+    if (this.closed) return;
+    const endpoints = this.options.endpoints(resolution.instances);
+    const change = this.crew.update(endpoints);
+    this.options.balancer.update(this.crew.endpoints, this.options.clock.now());
+    if (this.crew.size > 0) this.room.admit();
+    this.tell({ ...change, size: this.crew.size, stale: resolution.stale, reason: resolution.reason });
+  }
+
+  private tell(change: EndpointChange): void {
+    try {
+      this.options.onChange?.(change);
+    } catch {
+      // A listener must not stop the resolver's push.
+    }
+  }
+
+  private noEndpoint(why: string): Error {
+    const { service } = this.options;
+    return refusal('NO_ENDPOINT', `${service}: no endpoint, ${why}`, { service, side: 'client' });
+  }
+}
+
+function hintOf(call: Call): PickHint | undefined {
+  const { key } = call;
+  const { avoid } = call.attempt;
+  return key === undefined && avoid === undefined ? undefined : { key, avoid };
+}
+
+/**
+ * Makes the leaf of a client stack: picks an endpoint, asks its gates, sends, and tells all of them how it ended.
+ *
+ * The loop is synchronous. When an endpoint's gates refuse, the lease is released as `unsent` and another endpoint
+ * is picked, at most three times; a re-pick is not a retry and costs no budget.
+ *
+ * A call that timed out after less time than the endpoint usually takes says nothing of it and counts as `ignored`.
+ *
+ * @throws RangeError for options out of range. Calls are rejected with GovernanceError `NO_ENDPOINT`, or with the
+ * code of the gate that refused
+ */
+export function balance<Req, Res>(options: BalanceOptions<Req, Res>): Leaf<Req, Res> {
+  const leaf = new BalancedLeaf(options);
+  return { handler: leaf.handler, snapshot: (now) => leaf.snapshot(now), close: () => leaf.close() };
+}

@@ -1,0 +1,81 @@
+import type { Endpoint } from '../core/endpoint.js';
+import type { Random } from '../core/random.js';
+import type { Member } from './endpoint-set.js';
+
+/** A random whole number below `count`; whatever the generator returns, it is in range. */
+export function indexBelow(count: number, random: Random): number {
+  const index = Math.floor(random() * count);
+  return index >= 0 && index < count ? index : 0;
+}
+
+/** Draws that hit somebody who is not wanted, before it looks for a neighbour instead. */
+const redraws = 8;
+
+/**
+ * Draws members at random in proportion to their weights, in constant time however many there are.
+ *
+ * Source: A. J. Walker, "An efficient method for generating discrete random variables with general distributions",
+ * 1977, with the table built as in M. D. Vose, 1991. With equal weights there is no table: one multiplication.
+ */
+export class Draw<M extends Member<Endpoint>> {
+  private readonly keep: Float64Array | undefined;
+  private readonly alias: Int32Array | undefined;
+
+  /**
+   * @param members - at least one, or nothing may be drawn
+   * @param random - uniform in [0, 1)
+   * @param weighted - whether weights count
+   */
+  constructor(
+    private readonly members: readonly M[],
+    private readonly random: Random,
+    weighted: boolean,
+  ) {
+    const first = members[0]?.weight;
+    if (!weighted || members.every(({ weight }) => weight === first)) return;
+    const count = members.length;
+    const total = members.reduce((sum, { weight }) => sum + weight, 0);
+    const keep = Float64Array.from(members, ({ weight }) => (weight * count) / total);
+    const alias = Int32Array.from(members, (_, at) => at);
+    const small: number[] = [];
+    const large: number[] = [];
+    keep.forEach((share, at) => {
+      (share < 1 ? small : large).push(at);
+    });
+    // Each column is filled up to 1 by somebody who has more than 1 left. What stays at the end is 1 but for rounding.
+    for (let poor = small.pop(), rich = large.pop(); poor !== undefined && rich !== undefined; ) {
+      alias[poor] = rich;
+      const left = (keep[rich] as number) - (1 - (keep[poor] as number));
+      keep[rich] = left;
+      if (left < 1) small.push(rich);
+      else large.push(rich);
+      poor = small.pop();
+      rich = large.pop();
+    }
+    this.keep = keep;
+    this.alias = alias;
+  }
+
+  /** Anybody. */
+  any(): M {
+    const at = indexBelow(this.members.length, this.random);
+    if (this.keep === undefined || this.alias === undefined) return this.members[at] as M;
+    return this.members[this.random() < (this.keep[at] as number) ? at : (this.alias[at] as number)] as M;
+  }
+
+  /** Anybody but one, and but those to avoid; `undefined` when nobody is left. */
+  except(other: M | undefined, avoid: ReadonlySet<string> | undefined): M | undefined {
+    for (let left = redraws; left > 0; left--) {
+      const member = this.any();
+      if (member !== other && !avoid?.has(member.endpoint.id)) return member;
+    }
+    // Those not wanted are most of the set, or a generator repeats itself: the next neighbour, if there is one.
+    const { length } = this.members;
+    const start = indexBelow(length, this.random);
+    for (let step = 0; step < length; step++) {
+      const member = this.members[(start + step) % length] as M;
+      if (member !== other && !avoid?.has(member.endpoint.id)) return member;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,170 @@
+import type { Endpoint } from '../core/endpoint.js';
+import { freePermit, type Permit } from '../core/gate.js';
+import type { Feedback, Outcome } from '../core/outcome.js';
+import type { EndpointSnapshot, Lease } from './balancer.js';
+import type { SlowStart } from './slow-start.js';
+
+/** Weights outside this range are pulled to its ends, so that 0 is as good as nothing and no sum overflows. */
+const lightest = 1e-3;
+const heaviest = 1e6;
+
+/** What a balancer remembers of one endpoint. Balancers that remember more extend it. */
+export class Member<E extends Endpoint> {
+  /** Leases that are not released. */
+  inflight = 0;
+  /** Registered weight, made safe to divide by. */
+  weight = 1;
+  /** The update that last named it. */
+  seenIn = 0;
+  private ramp: SlowStart | undefined = undefined;
+  private warmAt = Number.NEGATIVE_INFINITY;
+
+  constructor(public endpoint: E) {}
+
+  /** The registry said something new about it. */
+  renew(endpoint: E): void {
+    this.endpoint = endpoint;
+    const { weight } = endpoint;
+    this.weight = Math.min(heaviest, Math.max(lightest, Number.isNaN(weight) ? 100 : weight));
+  }
+  /** It joined a set that was running. */
+  chill(ramp: SlowStart, now: number): void {
+    this.ramp = ramp;
+    this.warmAt = now + ramp.rampMs;
+  }
+  /** Ends its slow start. */
+  warm(): void {
+    this.warmAt = Number.NEGATIVE_INFINITY;
+  }
+  /** Whether its slow start goes on. */
+  isCold(now: number): boolean {
+    return now < this.warmAt;
+  }
+  /** Part of its weight that counts now: 1, or less during a slow start. */
+  share(now: number): number {
+    if (this.ramp === undefined || now >= this.warmAt) return 1;
+    return this.ramp.share(now - this.warmAt + this.ramp.rampMs);
+  }
+  /** A call starts. */
+  start(_now: number): Permit {
+    return freePermit;
+  }
+  /** What an observer is shown as its load. */
+  load(_now: number): number | undefined {
+    return this.inflight;
+  }
+}
+
+/** The lease of every balancer that keeps an {@link EndpointSet}. */
+export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lease<E> {
+  readonly endpoint: E;
+  /** Whether the first response, or the end, has been seen. */
+  answered = false;
+  private released = false;
+
+  constructor(
+    private readonly set: EndpointSet<E, M>,
+    private readonly member: M,
+    private readonly permit: Permit,
+    readonly reason: string,
+  ) {
+    this.endpoint = member.endpoint;
+  }
+
+  observe(outcome: Outcome, now: number, feedback?: Feedback): void {
+    if (this.answered) return;
+    this.answered = true;
+    this.permit.observe(outcome, now, feedback);
+  }
+  release(outcome: Outcome, now: number, feedback?: Feedback): void {
+    if (this.released) return;
+    this.released = true;
+    this.answered = true;
+    this.member.inflight--;
+    if (this.member.inflight === 0) this.set.forgetLeaver(this.member);
+    this.permit.release(outcome, now, feedback);
+  }
+}
+
+/**
+ * The endpoints of a balancer, each with its state. The array is rebuilt by {@link update} only, so that a pick
+ * allocates nothing but its lease.
+ *
+ * A member that leaves is remembered while it has leases: if it comes back before they end, it is the same member.
+ */
+export class EndpointSet<E extends Endpoint, M extends Member<E>> {
+  /** Those that may be picked, each once, in the order of the list. */
+  members: readonly M[] = [];
+  private readonly known = new Map<string, M>();
+  private updates = 0;
+  private filled = false;
+
+  /**
+   * @param make - makes the state of a newcomer
+   * @param ramp - how newcomers start; without it, at full weight
+   */
+  constructor(
+    private readonly make: (endpoint: E, now: number) => M,
+    private readonly ramp?: SlowStart | undefined,
+  ) {}
+
+  /** How many it remembers: the members, and leavers that still have leases. */
+  get remembered(): number {
+    return this.known.size;
+  }
+
+  /** Replaces the list. An id that comes twice counts once. */
+  update(endpoints: readonly E[], now: number): void {
+    this.updates++;
+    const members: M[] = [];
+    for (const endpoint of endpoints) {
+      const member = this.known.get(endpoint.id) ?? this.join(endpoint, now);
+      if (member.seenIn === this.updates) continue;
+      member.seenIn = this.updates;
+      member.renew(endpoint);
+      members.push(member);
+    }
+    this.members = members;
+    this.filled ||= members.length > 0;
+    for (const member of this.known.values()) if (member.inflight === 0) this.forgetLeaver(member);
+    if (this.ramp !== undefined) this.callOffRamps(now);
+  }
+
+  /** Takes a lease on a member. */
+  lease(member: M, reason: string, now: number): MemberLease<E, M> {
+    const permit = member.start(now);
+    member.inflight++;
+    return new MemberLease(this, member, permit, reason);
+  }
+
+  /** Drops the state of a member that has left; one that is in the list stays. */
+  forgetLeaver(member: M): void {
+    if (member.seenIn !== this.updates) this.known.delete(member.endpoint.id);
+  }
+
+  /** One entry per member. */
+  snapshot(now: number): readonly EndpointSnapshot[] {
+    return this.members.map((member) => ({
+      id: member.endpoint.id,
+      url: member.endpoint.url,
+      weight: member.weight * member.share(now),
+      inflight: member.inflight,
+      load: member.load(now),
+      ejectedUntil: undefined,
+    }));
+  }
+
+  private join(endpoint: E, now: number): M {
+    const member = this.make(endpoint, now);
+    if (this.filled && this.ramp !== undefined) member.chill(this.ramp, now);
+    this.known.set(endpoint.id, member);
+    return member;
+  }
+
+  /** When most are new, sparing them would only crush the few that are not. */
+  private callOffRamps(now: number): void {
+    let cold = 0;
+    for (const member of this.members) if (member.isCold(now)) cold++;
+    if (cold * 2 > this.members.length) for (const member of this.members) member.warm();
+  }
+}

@@ -1,0 +1,58 @@
+import type { Endpoint } from '../core/endpoint.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
+
+/**
+ * Leaves endpoints out of a list. A pure function: the same list gives the same result. It runs at updates, never at
+ * picks, so it may take its time.
+ */
+export type EndpointFilter = <E extends Endpoint>(endpoints: readonly E[]) => readonly E[];
+
+class Filtered<E extends Endpoint> implements Balancer<E> {
+  constructor(
+    private readonly inner: Balancer<E>,
+    private readonly filters: readonly EndpointFilter[],
+  ) {}
+  update(endpoints: readonly E[], now: number): void {
+    let left = endpoints;
+    for (const filter of this.filters) left = filter(left);
+    this.inner.update(left, now);
+  }
+  pick(now: number, hint?: PickHint): Lease<E> | null {
+    return this.inner.pick(now, hint);
+  }
+  snapshot(now: number): readonly EndpointSnapshot[] {
+    return this.inner.snapshot?.(now) ?? [];
+  }
+}
+
+/**
+ * A balancer that sees only what its filters leave, in the order they are given.
+ *
+ * Inside {@link outlierEjection} the filters see only endpoints that are not ejected: a zone without healthy ones then
+ * falls back to the others. There is no filter per call; two versions of a service that are called side by side are
+ * two balancers.
+ *
+ * @example
+ * ```ts
+ * const balancer = outlierEjection(filtered(p2c(), [inVersion('2.1.0'), nearZone({ zone: 'eu-1a' })]));
+ * ```
+ */
+export function filtered<E extends Endpoint = Endpoint>(
+  inner: Balancer<E>,
+  filters: readonly EndpointFilter[],
+): Balancer<E> {
+  return new Filtered(inner, filters);
+}
+
+/** Keeps endpoints that run one of these versions, exactly; nobody if there is none. */
+export function inVersion(...versions: readonly string[]): EndpointFilter {
+  return (endpoints) =>
+    endpoints.filter(({ version }) => version !== undefined && versions.includes(version));
+}
+
+/** Keeps endpoints that bear all of these labels; nobody if there is none. */
+export function labelled(labels: Readonly<Record<string, string>>): EndpointFilter {
+  const wanted = Object.entries(labels);
+  return (endpoints) =>
+    endpoints.filter(({ metadata }) => wanted.every(([name, value]) => metadata[name] === value));
+}

@@ -1,0 +1,367 @@
+import type { Endpoint } from '../core/endpoint.js';
+import { freePermit, type Permit } from '../core/gate.js';
+import { resolveOptions } from '../core/options.js';
+import type { Feedback, Outcome } from '../core/outcome.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
+import { Conduct, charge, Tally } from './conduct.js';
+
+/** An endpoint was taken out of the picks, or came back. */
+export interface Ejection {
+  /** Which endpoint. */
+  readonly endpoint: Endpoint;
+  /** Whether it is out now. */
+  readonly ejected: boolean;
+  /**
+   * Why. Out: `run` (failures in a row), `ratio` (too many failures). In: `probe` (a trial call was answered), `panic`
+   * (it answered while everybody was used), `ceiling` (the set became too small for so many to be out).
+   */
+  readonly reason: 'run' | 'ratio' | 'probe' | 'panic' | 'ceiling';
+  /** When, on the clock's scale; milliseconds. */
+  readonly now: number;
+}
+
+/** Options of {@link outlierEjection}. */
+export interface OutlierEjectionOptions {
+  /**
+   * Failures in a row that eject; a whole number, 1 or more. More are needed while the others fail as well: the run
+   * has to be one that chance would not produce once in ten thousand at their rate. A larger value lets a dead
+   * endpoint fail more calls.
+   *
+   * @defaultValue `5`
+   */
+  readonly consecutiveFailures?: number | undefined;
+  /**
+   * Part of the calls in the window that eject if they fail; above 0, at most 1. And only if the others clearly fail
+   * less. At a fifth, one retry still hides nearly all of it from callers; above, the retry budget is what pays. A
+   * larger value tolerates worse endpoints.
+   *
+   * @defaultValue `0.2`
+   */
+  readonly failureRatio?: number | undefined;
+  /**
+   * Calls in the window before `failureRatio` counts; a whole number, 1 or more. A larger value judges later and
+   * more surely.
+   *
+   * @defaultValue `20`
+   */
+  readonly minRequests?: number | undefined;
+  /**
+   * Length of the window; milliseconds, above 0. Also the time in service that lives down one ejection. A larger
+   * value remembers longer.
+   *
+   * @defaultValue `10000`
+   */
+  readonly windowMs?: number | undefined;
+  /**
+   * How long the first ejection lasts, doubled by each further one; milliseconds, above 0. Then one call tries the
+   * endpoint. A larger value sends fewer calls to an endpoint that stays bad and comes back later to one that
+   * recovered.
+   *
+   * @defaultValue `3000`
+   */
+  readonly baseEjectionMs?: number | undefined;
+  /**
+   * Longest ejection; milliseconds, at least `baseEjectionMs`. Also how long a trial call may stay without an answer
+   * before another is sent.
+   *
+   * @defaultValue `60000`
+   */
+  readonly maxEjectionMs?: number | undefined;
+  /**
+   * Part of the set that may be out at once, rounded down; 0 to 1. All of them never are. A larger value trusts the
+   * few that are left to carry everything.
+   *
+   * @defaultValue `0.7`
+   */
+  readonly maxEjectedRatio?: number | undefined;
+  /**
+   * With fewer than this part of the set well, nobody is passed over: ejection has then lost its point; 0 to 1. An
+   * endpoint is well if it is in and not in a run of failures. A larger value gives up sooner.
+   *
+   * @defaultValue `0.3`
+   */
+  readonly panicRatio?: number | undefined;
+  /**
+   * Told of each ejection and return. What it throws is dropped.
+   *
+   * @defaultValue `undefined`, nobody is told
+   */
+  readonly onEjection?: ((ejection: Ejection) => void) | undefined;
+}
+
+/** Defaults of {@link OutlierEjectionOptions}. */
+export const outlierEjectionDefaults = {
+  consecutiveFailures: 5,
+  failureRatio: 0.2,
+  minRequests: 20,
+  windowMs: 10_000,
+  baseEjectionMs: 3000,
+  maxEjectionMs: 60_000,
+  maxEjectedRatio: 0.7,
+  panicRatio: 0.3,
+  onEjection: undefined as ((ejection: Ejection) => void) | undefined,
+};
+
+/** A trial call that ended without a verdict (refused by a gate here, cancelled) is repeated after this long. */
+const retrialMs = 100;
+
+class OutlierEjection<E extends Endpoint> implements Balancer<E> {
+  private endpoints: readonly E[] = [];
+  private conducts = new Map<string, Conduct<E>>();
+  private readonly ejected = new Set<Conduct<E>>();
+  private readonly all: Tally;
+  private updates = 0;
+  private unwell = 0;
+  private panicking = false;
+  /** The inner balancer's list is not what it should be. */
+  private outdated = false;
+  private nextTrialAt = Number.POSITIVE_INFINITY;
+
+  constructor(
+    private readonly inner: Balancer<E>,
+    private readonly options: typeof outlierEjectionDefaults,
+  ) {
+    this.all = new Tally(options.windowMs);
+  }
+
+  update(endpoints: readonly E[], now: number): void {
+    this.updates++;
+    const before = this.conducts;
+    this.endpoints = endpoints;
+    this.conducts = new Map();
+    for (const endpoint of endpoints) {
+      const conduct = before.get(endpoint.id) ?? new Conduct(endpoint, this.options.windowMs);
+      conduct.endpoint = endpoint;
+      conduct.seenIn = this.updates;
+      this.conducts.set(endpoint.id, conduct);
+    }
+    for (const conduct of before.values()) if (conduct.seenIn !== this.updates) this.forget(conduct);
+    this.keepCeiling(now);
+    this.refresh(now);
+  }
+
+  pick(now: number, hint?: PickHint): Lease<E> | null {
+    if (now >= this.nextTrialAt && !this.panicking) {
+      const conduct = this.dueForTrial(now, hint?.avoid);
+      if (conduct !== undefined) return this.try(conduct, now);
+    }
+    if (this.outdated) this.refresh(now);
+    const lease = this.inner.pick(now, hint);
+    if (lease === null) return null;
+    const conduct = this.conducts.get(lease.endpoint.id);
+    // An inner balancer may know endpoints that nobody told it here; it answers for them itself.
+    if (conduct === undefined) return lease;
+    conduct.inflight++;
+    return new WatchedLease(this, conduct, lease.endpoint, lease.reason, lease);
+  }
+
+  snapshot(now: number): readonly EndpointSnapshot[] {
+    const inner = new Map(this.inner.snapshot?.(now).map((entry) => [entry.id, entry]));
+    return Array.from(this.conducts.values(), ({ endpoint, inflight, ejectedUntil }) => ({
+      id: endpoint.id,
+      url: endpoint.url,
+      weight: inner.get(endpoint.id)?.weight ?? 0,
+      inflight,
+      load: inner.get(endpoint.id)?.load,
+      ejectedUntil,
+    }));
+  }
+
+  /** Takes the verdict of one call. */
+  learn(conduct: Conduct<E>, epoch: number, outcome: Outcome, now: number): void {
+    if (conduct.epoch !== epoch || conduct.seenIn !== this.updates) return;
+    const out = conduct.ejectedUntil !== undefined;
+    if (outcome === 'unsent' || outcome === 'ignored') {
+      if (out) this.scheduleTrial(conduct, Math.min(conduct.ejectedUntil as number, now + retrialMs));
+      return;
+    }
+    // One that sheds is alive: fewer calls help it, none would crush the others. That is the meter's matter.
+    const failed = outcome === 'failure';
+    if (out) {
+      if (!failed) this.readmit(conduct, this.panicking ? 'panic' : 'probe', now);
+      else if (!this.panicking) this.sentence(conduct, now);
+      return;
+    }
+    this.all.add(failed, now);
+    conduct.tally.add(failed, now);
+    conduct.run = failed ? conduct.run + 1 : 0;
+    this.mark(conduct, conduct.run >= this.options.consecutiveFailures);
+    if (!failed) return;
+    const reason = charge(conduct, this.all, this.options, now);
+    if (reason !== undefined && this.ejected.size < this.ceiling()) this.eject(conduct, reason, now);
+  }
+
+  private eject(conduct: Conduct<E>, reason: Ejection['reason'], now: number): void {
+    const livedDown = Math.floor((now - conduct.returnedAt) / this.options.windowMs);
+    conduct.strikes = Math.max(0, conduct.strikes - Math.max(0, livedDown));
+    this.ejected.add(conduct);
+    this.mark(conduct, true);
+    this.sentence(conduct, now);
+    this.outdated = true;
+    this.tell(conduct, reason, now);
+  }
+
+  private sentence(conduct: Conduct<E>, now: number): void {
+    const { baseEjectionMs, maxEjectionMs } = this.options;
+    const termMs = Math.min(maxEjectionMs, baseEjectionMs * 2 ** conduct.strikes);
+    // Beyond the longest term a strike would only take longer to live down.
+    if (termMs < maxEjectionMs) conduct.strikes++;
+    this.scheduleTrial(conduct, now + termMs);
+  }
+
+  private scheduleTrial(conduct: Conduct<E>, at: number): void {
+    conduct.epoch++;
+    conduct.ejectedUntil = at;
+    this.nextTrialAt = Math.min(this.nextTrialAt, at);
+  }
+
+  private dueForTrial(now: number, avoid: ReadonlySet<string> | undefined): Conduct<E> | undefined {
+    for (const conduct of this.ejected) {
+      if ((conduct.ejectedUntil as number) <= now && !avoid?.has(conduct.endpoint.id)) return conduct;
+    }
+    return undefined;
+  }
+
+  /** The inner balancer is not asked: it does not know of the endpoint, and one call does not unbalance it. */
+  private try(conduct: Conduct<E>, now: number): Lease<E> {
+    this.scheduleTrial(conduct, now + this.options.maxEjectionMs);
+    this.nextTrialAt = Number.POSITIVE_INFINITY;
+    for (const { ejectedUntil } of this.ejected)
+      this.nextTrialAt = Math.min(this.nextTrialAt, ejectedUntil as number);
+    conduct.inflight++;
+    return new WatchedLease(this, conduct, conduct.endpoint, 'probe', freePermit);
+  }
+
+  private readmit(conduct: Conduct<E>, reason: Ejection['reason'], now: number): void {
+    this.ejected.delete(conduct);
+    conduct.epoch++;
+    conduct.ejectedUntil = undefined;
+    conduct.returnedAt = now;
+    conduct.run = 0;
+    conduct.tally.reset();
+    this.mark(conduct, false);
+    this.outdated = true;
+    this.tell(conduct, reason, now);
+  }
+
+  private forget(conduct: Conduct<E>): void {
+    this.ejected.delete(conduct);
+    this.mark(conduct, false);
+  }
+
+  private mark(conduct: Conduct<E>, unwell: boolean): void {
+    if (conduct.unwell === unwell) return;
+    conduct.unwell = unwell;
+    this.unwell += unwell ? 1 : -1;
+    if (this.inPanic() !== this.panicking) this.outdated = true;
+  }
+
+  private inPanic(): boolean {
+    const { size } = this.conducts;
+    return this.ejected.size > 0 && size - this.unwell < this.options.panicRatio * size;
+  }
+
+  private ceiling(): number {
+    const { size } = this.conducts;
+    return Math.min(size - 1, Math.floor(size * this.options.maxEjectedRatio));
+  }
+
+  private keepCeiling(now: number): void {
+    const surplus = this.ejected.size - this.ceiling();
+    if (surplus <= 0) return;
+    const soonest = [...this.ejected].sort((a, b) => (a.ejectedUntil as number) - (b.ejectedUntil as number));
+    for (const conduct of soonest.slice(0, surplus)) this.readmit(conduct, 'ceiling', now);
+  }
+
+  private refresh(now: number): void {
+    this.outdated = false;
+    this.panicking = this.inPanic();
+    const everybody = this.panicking || this.ejected.size === 0;
+    this.inner.update(
+      everybody
+        ? this.endpoints
+        : this.endpoints.filter(({ id }) => this.conducts.get(id)?.ejectedUntil === undefined),
+      now,
+    );
+  }
+
+  private tell({ endpoint, ejectedUntil }: Conduct<E>, reason: Ejection['reason'], now: number): void {
+    try {
+      this.options.onEjection?.({ endpoint, ejected: ejectedUntil !== undefined, reason, now });
+    } catch {
+      // A listener's fault is not the call's that happened to be the last straw.
+    }
+  }
+}
+
+class WatchedLease<E extends Endpoint> implements Lease<E> {
+  private answered = false;
+  private released = false;
+  private readonly epoch: number;
+
+  constructor(
+    private readonly owner: OutlierEjection<E>,
+    private readonly conduct: Conduct<E>,
+    readonly endpoint: E,
+    readonly reason: string,
+    private readonly permit: Permit,
+  ) {
+    this.epoch = conduct.epoch;
+  }
+  observe(outcome: Outcome, now: number, feedback?: Feedback): void {
+    if (this.answered) return;
+    this.answered = true;
+    this.permit.observe(outcome, now, feedback);
+    this.owner.learn(this.conduct, this.epoch, outcome, now);
+  }
+  release(outcome: Outcome, now: number, feedback?: Feedback): void {
+    if (this.released) return;
+    this.released = true;
+    this.conduct.inflight--;
+    const first = !this.answered;
+    this.answered = true;
+    this.permit.release(outcome, now, feedback);
+    if (first) this.owner.learn(this.conduct, this.epoch, outcome, now);
+  }
+}
+
+/**
+ * Keeps endpoints that are worse than the others out of the picks for a while, judged by the calls that are made
+ * anyway. Works around any balancer: the inner one is told of the endpoints that are in, and of nobody else.
+ *
+ * An endpoint is ejected after failures in a row (a killed process fails every call at once: five calls notice), or
+ * when too many of its calls fail while those to others do not. When its time is up, one call tries it; only if that
+ * is answered it returns, as a newcomer to the inner balancer, which may start it slowly. When most endpoints fail alike,
+ * the cause is behind them and ejecting helps nobody: then nobody is ejected, and below `panicRatio` everybody is used.
+ *
+ * It needs nobody's help and no probes of its own, so it is right for nearly every client. Not with an endpoint that
+ * is alone: that one is never ejected, a breaker throttles it. There are no timers: time passes with picks.
+ *
+ * `failure` counts against an endpoint, `success` and `overload` for it (one that sheds is alive), the rest says nothing.
+ *
+ * @throws TypeError or RangeError for options that are unknown or out of range
+ * @example
+ * ```ts
+ * const balancer = outlierEjection(p2c({ slowStart: {} }), { onEjection: (event) => log(event) });
+ * ```
+ *
+ * Source: Envoy, "Outlier detection" (consecutive errors, growing ejection, ceiling) and its panic threshold. Here an
+ * ejection ends with one call instead of full traffic, both rules compare with the other endpoints, and panic
+ * looks at failures rather than at how many are ejected.
+ */
+export function outlierEjection<E extends Endpoint = Endpoint>(
+  inner: Balancer<E>,
+  options?: OutlierEjectionOptions,
+): Balancer<E> {
+  const resolved = resolveOptions('outlierEjection', outlierEjectionDefaults, options, {
+    consecutiveFailures: { min: 1, integer: true },
+    failureRatio: { above: 0, max: 1 },
+    minRequests: { min: 1, integer: true },
+    windowMs: { above: 0 },
+    baseEjectionMs: { above: 0 },
+    maxEjectionMs: { min: options?.baseEjectionMs ?? outlierEjectionDefaults.baseEjectionMs },
+    maxEjectedRatio: { min: 0, max: 1 },
+    panicRatio: { min: 0, max: 1 },
+  });
+  return new OutlierEjection(inner, resolved);
+}

@@ -1,0 +1,17 @@
+/**
+ * Breakers: `sre` throttles what fails in proportion, `threshold` opens and closes. Both are gates.
+ *
+ * @module
+ */
+export {
+  type Breaker,
+  type BreakerMode,
+  type BreakerSnapshot,
+  type BreakerState,
+  breakerModes,
+  type TransitionHook,
+} from './breaker.js';
+export { type SreOptions, type SreSettings, sre, sreDefaults } from './sre.js';
+export { sreKratosV1, sreKratosV2, sreKratosV3 } from './sre-presets.js';
+export { threshold } from './threshold.js';
+export { type ThresholdOptions, type ThresholdSettings, thresholdDefaults } from './threshold-options.js';

@@ -1,0 +1,21 @@
+import { constants } from 'node:os';
+
+const signals = ['SIGINT', 'SIGTERM'] as const;
+
+/**
+ * Waits for a signal that asks the process to end. The next one ends it at once, however far it has come.
+ *
+ * @returns the signal's name
+ */
+export function interrupted(): Promise<string> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of signals) {
+      process.on(signal, () => {
+        if (asked) process.exit(128 + constants.signals[signal]);
+        asked = true;
+        resolve(signal);
+      });
+    }
+  });
+}

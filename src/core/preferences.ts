@@ -1,0 +1,7 @@
+import { callKey } from './values.js';
+
+/** How long this one call may take, in milliseconds, instead of what its client's stack says. Wires set it, `deadline` reads it. */
+export const timeoutPreference = callKey<number>('keelson.timeoutMs');
+
+/** Whether copies of this one call may be sent, instead of what its client's stack says. Wires set it, `hedge` reads it. */
+export const hedgePreference = callKey<boolean>('keelson.hedge');

@@ -1,0 +1,64 @@
+import type { Endpoint } from '../core/endpoint.js';
+import { parseAddress } from './address.js';
+import type { ServiceInstance } from './instance.js';
+
+/** Options of {@link endpointsOf}. */
+export interface EndpointsOptions {
+  /**
+   * Which addresses of an instance are meant, by scheme in lower case: `['http', 'https']`. An instance that has none
+   * of them gives no endpoint. Not given: all schemes.
+   *
+   * @defaultValue `undefined`
+   */
+  readonly schemes?: readonly string[] | undefined;
+  /**
+   * Told of each address that was left out although its scheme was asked for, and why.
+   *
+   * @defaultValue `undefined`
+   */
+  readonly onSkip?: ((address: string, reason: string, instance: ServiceInstance) => void) | undefined;
+}
+
+/**
+ * Makes endpoints of instances: one per address, the instance's weight, zone, version and labels on each.
+ *
+ * An endpoint's id is the instance's id and the address, so a process that restarts on its old address is a new
+ * endpoint without a past. Addresses that cannot be connected to are left out one by one, doubles silently; an
+ * instance of weight 0 takes no traffic and gives none.
+ *
+ * @param instances - as a resolver pushed them
+ * @param options - which schemes, and whom to tell
+ * @example
+ * ```ts
+ * endpointsOf(resolution.instances, { schemes: ['http', 'https'] });
+ * ```
+ */
+export function endpointsOf(
+  instances: readonly ServiceInstance[],
+  options: EndpointsOptions = {},
+): Endpoint[] {
+  const { schemes, onSkip } = options;
+  const found = new Map<string, Endpoint>();
+  for (const instance of instances) {
+    for (const text of instance.addresses) {
+      const address = parseAddress(text);
+      if (typeof address === 'string') {
+        onSkip?.(text, address, instance);
+        continue;
+      }
+      if (schemes && !schemes.includes(address.scheme)) continue;
+      if (!(instance.weight > 0 && Number.isFinite(instance.weight))) {
+        onSkip?.(text, `has weight ${instance.weight}`, instance);
+        continue;
+      }
+      const id = `${instance.id}@${address.url}`;
+      if (!found.has(id)) found.set(id, endpoint(id, address.url, instance));
+    }
+  }
+  return [...found.values()];
+}
+
+function endpoint(id: string, url: string, instance: ServiceInstance): Endpoint {
+  const { weight, zone, version, metadata } = instance;
+  return { id, url, weight, zone: zone || undefined, version: version || undefined, metadata };
+}

@@ -1,0 +1,33 @@
+/** What one call may decide for itself. */
+export interface CallOptions {
+  /**
+   * Name of the operation, of low cardinality: breakers, metrics and spans are kept by it. Without it the first match of
+   * `routes` counts, else the method alone.
+   */
+  readonly operation?: string | undefined;
+  /** How long the call may take to its response headers, all attempts together; milliseconds, above 0. */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Importance: higher is kept longer under overload, 0 is usual. Without it that of the inbound call. It also travels to
+   * the callee, as `x-md-global-priority`.
+   */
+  readonly priority?: number | undefined;
+  /** For balancers that keep a key on an endpoint, and for limits by key. */
+  readonly key?: string | undefined;
+  /**
+   * Whether sending it twice does no more than sending it once. Without it the method decides, and a header
+   * `Idempotency-Key` makes any method so.
+   */
+  readonly idempotent?: boolean | undefined;
+  /** `false` sends no second copy of this call while the first is slow. */
+  readonly hedge?: boolean | undefined;
+}
+
+/** What `fetch` takes, and how this one call is governed. */
+export interface GovernedInit extends RequestInit {
+  /** How this one call is governed. */
+  readonly keelson?: CallOptions | undefined;
+}
+
+/** Has the signature of `fetch`. */
+export type GovernedFetch = (input: string | URL | Request, init?: GovernedInit) => Promise<Response>;

@@ -1,0 +1,40 @@
+import type { GovernedFetch } from './call-options.js';
+
+/** Options of {@link governedFetch}. */
+export interface GovernedFetchOptions {
+  /** The governed client of each service, by the host in the URLs that are meant for it. */
+  readonly services: Readonly<Record<string, GovernedFetch>>;
+}
+
+function hostOf(input: string | URL | Request): string | undefined {
+  const url = typeof input === 'object' && 'url' in input ? input.url : String(input);
+  return URL.canParse(url) ? new URL(url).host : undefined;
+}
+
+/**
+ * Puts governed clients behind one `fetch`, for code that takes a fetch and calls more than one host with it.
+ *
+ * URLs of listed hosts go to their clients. All others pass untouched, without any header of ours: a third party has no
+ * part in our traces and deadlines.
+ *
+ * @param fetch - for everything that is not listed
+ * @throws TypeError when a service's client is no function
+ * @example
+ * ```ts
+ * const fetch = governedFetch(globalThis.fetch, { services: { users: app.fetch('users') } });
+ * await fetch('http://users/users/42');
+ * ```
+ */
+export function governedFetch(fetch: GovernedFetch, options: GovernedFetchOptions): GovernedFetch {
+  const clients = new Map<string, GovernedFetch>();
+  for (const [host, client] of Object.entries(options.services)) {
+    if (typeof client !== 'function')
+      throw new TypeError(`governedFetch.services.${host} must be a function`);
+    clients.set(host.toLowerCase(), client);
+  }
+  return (input, init) => {
+    const host = hostOf(input);
+    const client = host === undefined ? undefined : clients.get(host);
+    return (client ?? fetch)(input, init);
+  };
+}

@@ -1,0 +1,12 @@
+import type { Carrier } from '../core/carrier.js';
+
+/** Priority of a call as metadata, so that the whole chain behind it keeps it. */
+export const priorityHeader = 'x-md-global-priority';
+
+/** A whole number from -100 to 100; 0, which is also the meaning of anything else. */
+export function inboundPriority(headers: Carrier): number {
+  const text = headers.get(priorityHeader);
+  if (text === undefined || !/^-?\d{1,3}$/.test(text)) return 0;
+  const priority = Number(text);
+  return priority >= -100 && priority <= 100 ? priority : 0;
+}

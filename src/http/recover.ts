@@ -1,0 +1,26 @@
+import type { Call } from '../core/call.js';
+import { invoke, type Middleware } from '../core/handler.js';
+import { callKey } from '../core/values.js';
+import type { HttpExchange } from './exchange.js';
+import { replyWithError } from './reply.js';
+
+/** What a handler threw, for middlewares outside of {@link recover}: they see a response, and find its cause here. */
+export const handlerError = callKey<unknown>('keelson.handlerError');
+
+/**
+ * Answers calls whose handler failed, so that everything outside sees a response with a status. A refusal is answered
+ * with its own status, anything else with 500 and without details.
+ *
+ * @param onError - told of every error that is answered
+ */
+export function recover(
+  onError?: (error: unknown, call: Call) => void,
+): Middleware<HttpExchange, HttpExchange> {
+  return (next) => (exchange, call) =>
+    invoke(next, exchange, call).then(undefined, (error: unknown) => {
+      call.values.set(handlerError, error);
+      replyWithError(exchange, error);
+      onError?.(error, call);
+      return exchange;
+    });
+}

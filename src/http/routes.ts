@@ -1,0 +1,142 @@
+/** The template that a request matches, with its method in front: `GET /users/:id`. */
+export type RouteTable = (method: string, path: string) => string | undefined;
+
+interface Route {
+  readonly order: number;
+  /** `undefined` for any method. */
+  readonly method: string | undefined;
+  readonly template: string;
+}
+
+/** One segment of the templates that share what stands before it. */
+interface Node {
+  readonly literals: Map<string, Node>;
+  parameter: Node | undefined;
+  /** Templates that end here. */
+  readonly ends: Route[];
+  /** Templates that end here with a wildcard: whatever follows. */
+  readonly rests: Route[];
+}
+
+const node = (): Node => ({ literals: new Map(), parameter: undefined, ends: [], rests: [] });
+
+const shape = /^(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+) )?(\/.*)$/;
+const parameterName = /^:[A-Za-z_][A-Za-z0-9_]*$/;
+
+function refuse(text: unknown, why: string): never {
+  throw new TypeError(
+    `routes: "${String(text)}" ${why}; a route is like "/users/:id", "/files/*" or "GET /users"`,
+  );
+}
+
+function add(root: Node, text: string, order: number): void {
+  const [, method, template] = typeof text === 'string' ? (shape.exec(text) ?? []) : [];
+  if (template === undefined) refuse(text, 'must be a path, with a method before it or not');
+  const route: Route = { order, method: method?.toUpperCase(), template };
+  const segments = segmentsOf(template);
+  let at = root;
+  for (const [index, segment] of segments.entries()) {
+    if (segment === '*') {
+      if (index < segments.length - 1) refuse(text, 'has a * that is not its last segment');
+      at.rests.push(route);
+      return;
+    }
+    if (/[*?#()[\]{}\\]/.test(segment)) refuse(text, `has a segment "${segment}" that is no literal`);
+    if (segment.startsWith(':')) {
+      if (!parameterName.test(segment)) refuse(text, `has a segment "${segment}" that names nothing`);
+      at.parameter ??= node();
+      at = at.parameter;
+    } else {
+      const literal = decoded(segment);
+      const next = at.literals.get(literal) ?? node();
+      at.literals.set(literal, next);
+      at = next;
+    }
+  }
+  at.ends.push(route);
+}
+
+/** `/a/b/` and `/a/b` are the same. */
+function segmentsOf(path: string): string[] {
+  const end = path.length > 1 && path.endsWith('/') ? path.length - 1 : path.length;
+  return end <= 1 ? [] : path.slice(1, end).split('/');
+}
+
+/** An escape that is none stands for itself: nobody's path may make a call fail here. */
+function decoded(segment: string): string {
+  if (!segment.includes('%')) return segment;
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+/** One request on its way down the tree. A node has one depth, so it is looked at once, however the templates overlap. */
+class Search {
+  found: Route | undefined = undefined;
+  constructor(
+    private readonly method: string,
+    private readonly path: string,
+    private readonly end: number,
+  ) {}
+
+  /** @param from - where the next segment begins; beyond the end when there is none */
+  visit(at: Node, from: number): void {
+    if (from > this.end) {
+      this.consider(at.ends);
+      return;
+    }
+    this.consider(at.rests);
+    const slash = this.path.indexOf('/', from);
+    const stop = slash < 0 || slash > this.end ? this.end : slash;
+    if (at.literals.size > 0) {
+      const next = at.literals.get(decoded(this.path.slice(from, stop)));
+      if (next !== undefined) this.visit(next, stop + 1);
+    }
+    if (at.parameter !== undefined && stop > from) this.visit(at.parameter, stop + 1);
+  }
+
+  private consider(routes: readonly Route[]): void {
+    for (const route of routes) {
+      if (this.found !== undefined && this.found.order < route.order) return;
+      if (route.method === undefined || route.method === this.method) {
+        this.found = route;
+        return;
+      }
+    }
+  }
+}
+
+/** Where the path ends: before query and fragment, and before one closing slash. */
+function endOf(path: string): number {
+  let end = path.length;
+  for (const mark of ['?', '#']) {
+    const at = path.indexOf(mark);
+    if (at >= 0 && at < end) end = at;
+  }
+  return end > 1 && path.charCodeAt(end - 1) === 47 ? end - 1 : end;
+}
+
+/**
+ * Prepares route templates: `/users/:id`, `/files/*` (one segment or more), each with a method before it or for any.
+ * The first that matches wins. No regular expression sees a path: the work is bounded by the number of its segments and
+ * by the templates, whatever the path is.
+ *
+ * @param routes - templates in order
+ * @throws TypeError for one that cannot be understood
+ */
+export function routeTable(routes: readonly string[]): RouteTable {
+  if (!Array.isArray(routes)) refuse(routes, 'is no list');
+  if (routes.length === 0) return () => undefined;
+  const root = node();
+  for (const [order, text] of routes.entries()) add(root, text, order);
+  return (method, path) => {
+    if (path.charCodeAt(0) !== 47) return undefined;
+    const end = endOf(path);
+    const search = new Search(method, path, end);
+    // The root alone has no segment at all.
+    search.visit(root, end <= 1 ? end + 1 : 1);
+    return search.found && `${method} ${search.found.template}`;
+  };
+}

@@ -1,0 +1,21 @@
+/**
+ * What most services need: the app, `governedFetch`, stacks, the in-process registry, errors.
+ *
+ * @module
+ */
+export { type Call, nameOperation } from './core/call.js';
+export { currentCall } from './core/current.js';
+export { GovernanceError, isGovernanceError, type RejectionCode } from './core/errors.js';
+export type { Bus, GovernanceEvents } from './core/events.js';
+export { memory } from './discovery/memory.js';
+export type { Registry } from './discovery/registrar.js';
+export type { CallOptions, GovernedFetch, GovernedInit } from './http/call-options.js';
+export { type GovernedFetchOptions, governedFetch } from './http/governed-fetch.js';
+export type { HttpHandler } from './http/serve-handler.js';
+export { type App, createApp, type Served, type ServeOptions } from './stack/app.js';
+export type { AppListenerOptions } from './stack/app-listener.js';
+export type { AppOptions } from './stack/app-options.js';
+export type { ClientPolicy } from './stack/client-policy.js';
+export { type ClientStack, type ClientStackOptions, clientStack } from './stack/client-stack.js';
+export type { FetchClientOptions } from './stack/fetch-client.js';
+export { type ServerPolicy, type ServerStackOptions, serverStack } from './stack/server-stack.js';

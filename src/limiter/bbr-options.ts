@@ -1,0 +1,172 @@
+import { type Bounds, checkChoice, resolveOptions } from '../core/options.js';
+
+/** Something that says how loaded this process is; `loadSignal()` of `keelson/limiter/load` is one. */
+export interface LoadReading {
+  /** 0 is idle, 1 is saturated. `NaN` for unknown. */
+  readonly value: number;
+}
+
+/** Options of {@link bbr}. */
+export interface BbrOptions {
+  /**
+   * How loaded this process is: 0 is idle, 1 is saturated; a function or an object with `value`. It is read at every
+   * call, so reading it has to be cheap. Without it, and while it is `NaN` or throws, the limiter only measures and
+   * never refuses: many calls in flight are no overload as long as nothing says that the process cannot keep up.
+   *
+   * @defaultValue `undefined`
+   */
+  readonly load?: LoadReading | (() => number) | undefined;
+  /**
+   * From this load on the limit holds. A ratio above 0; above 1 with a signal that never exceeds 1 it never holds. A
+   * larger value uses more of the machine and refuses later.
+   *
+   * @defaultValue `0.8`
+   */
+  readonly loadThreshold?: number | undefined;
+  /**
+   * How long the best throughput and the shortest rtt are remembered; milliseconds, above 0. A larger value rides out
+   * lulls, a smaller one follows changes of the traffic sooner. Time under load does not count for the rtt.
+   *
+   * @defaultValue `10_000`
+   */
+  readonly windowMs?: number | undefined;
+  /**
+   * Into how many parts the window is cut; a whole number, 1 or more. Everything is worked out once per part, so more
+   * of them react sooner and cost more.
+   *
+   * @defaultValue `100`
+   */
+  readonly buckets?: number | undefined;
+  /**
+   * Over how many parts throughput and rtt are averaged before the best is taken; a whole number from 1 to `buckets`.
+   * With 1, one part in which a stalled event loop finishes a second's worth of calls counts as throughput. A larger
+   * value follows a growing throughput later.
+   *
+   * @defaultValue `5`
+   */
+  readonly spanBuckets?: number | undefined;
+  /**
+   * How many times `best throughput * shortest rtt` may be in flight; 1 or more. 1 is what keeps a server just busy if
+   * calls come evenly. More leaves a short queue for calls that do not, and lets the limit find its way up from an
+   * estimate that is too low; calls admitted under overload then take about `gain` times the shortest rtt.
+   *
+   * @defaultValue `2`
+   */
+  readonly gain?: number | undefined;
+  /**
+   * The limit is never below this, whatever was measured, and it is this while nothing was: at a cold start, or after
+   * a lull. 1 or more. A larger value never locks a quiet service out because something else burns CPU, and admits
+   * more calls than the machine can bear if each is heavy.
+   *
+   * @defaultValue `10`
+   */
+  readonly minLimit?: number | undefined;
+  /**
+   * How long the limit still holds after load fell below the threshold; milliseconds, 0 or more. It damps swinging
+   * about the threshold; a larger value refuses for longer than needed after an overload.
+   *
+   * @defaultValue `1000`
+   */
+  readonly cooldownMs?: number | undefined;
+  /**
+   * From which refusal under load the cool-down counts. With `'first'` it is used up before an overload longer than
+   * `cooldownMs` ends, and the gate opens at once at the first dip.
+   *
+   * @defaultValue `'last'`
+   */
+  readonly cooldownFrom?: 'first' | 'last' | undefined;
+  /**
+   * Whether parts of the window under load teach the shortest rtt. With `true`, once an overload has lasted for the
+   * window, all rtts in it contain the queue, the limit grows by it, and the queue with the limit: it never recovers.
+   *
+   * @defaultValue `false`
+   */
+  readonly learnWhenLoaded?: boolean | undefined;
+  /**
+   * Rtts are rounded up to a multiple of this; milliseconds, 0 or more, 0 for not at all. With 1 a handler of 0.2 ms
+   * is taken for five times slower than it is, and the limit is as much too high.
+   *
+   * @defaultValue `0`
+   */
+  readonly rttStepMs?: number | undefined;
+  /**
+   * Whether a call that failed tells throughput and rtt as one that succeeded does. Exclude failures where they are
+   * much faster than answers, for example when a dependency refuses at once.
+   *
+   * @defaultValue `'count'`
+   */
+  readonly failures?: 'count' | 'exclude' | undefined;
+  /**
+   * By which share the limit is lower for calls of negative priority, and higher for calls of positive priority; 0 to
+   * 1. How far from zero a priority is makes no difference. A larger value serves important calls longer at the cost
+   * of the others and of rtt; 0 treats all alike.
+   *
+   * @defaultValue `0.5`
+   */
+  readonly priorityRatio?: number | undefined;
+  /**
+   * Told when refusing starts, at the first refusal, and when it is over: load is below the threshold and the
+   * cool-down has passed, as found at the next call or snapshot. What it throws is dropped.
+   *
+   * @defaultValue `undefined`
+   */
+  readonly onTransition?: ((shedding: boolean, now: number) => void) | undefined;
+}
+
+/** Defaults of {@link BbrOptions}. */
+export const bbrDefaults = {
+  load: undefined,
+  loadThreshold: 0.8,
+  windowMs: 10_000,
+  buckets: 100,
+  spanBuckets: 5,
+  gain: 2,
+  minLimit: 10,
+  cooldownMs: 1000,
+  cooldownFrom: 'last',
+  learnWhenLoaded: false,
+  rttStepMs: 0,
+  failures: 'count',
+  priorityRatio: 0.5,
+  onTransition: undefined,
+} as const satisfies BbrOptions;
+
+/** @internal All options, checked. */
+export type BbrSettings = {
+  readonly [Field in keyof BbrOptions]-?: Field extends 'load' | 'onTransition'
+    ? BbrOptions[Field]
+    : NonNullable<BbrOptions[Field]>;
+};
+
+const bounds: Bounds<BbrSettings> = {
+  loadThreshold: { above: 0 },
+  windowMs: { above: 0 },
+  buckets: { min: 1, integer: true },
+  spanBuckets: { min: 1, integer: true },
+  gain: { min: 1 },
+  minLimit: { min: 1 },
+  cooldownMs: { min: 0 },
+  rttStepMs: { min: 0 },
+  priorityRatio: { min: 0, max: 1 },
+};
+
+/** @internal */
+export function bbrSettings(options: BbrOptions | undefined): BbrSettings {
+  const settings = resolveOptions<BbrSettings>('bbr', bbrDefaults, options, bounds);
+  checkChoice('bbr.cooldownFrom', settings.cooldownFrom, ['first', 'last']);
+  checkChoice('bbr.failures', settings.failures, ['count', 'exclude']);
+  const { buckets, spanBuckets, onTransition } = settings;
+  if (spanBuckets > buckets)
+    throw new RangeError(`bbr.spanBuckets must be <= bbr.buckets (${buckets}), got ${spanBuckets}`);
+  if (onTransition !== undefined && typeof onTransition !== 'function')
+    throw new TypeError('bbr.onTransition must be a function');
+  return settings;
+}
+
+/** @internal One way to read every kind of load; what cannot be read is unknown. */
+export function loadReader(load: BbrOptions['load']): () => number {
+  if (load === undefined) return () => Number.NaN;
+  if (typeof load === 'function') return load;
+  if (typeof load === 'object' && load !== null && 'value' in load) return () => load.value;
+  throw new TypeError('bbr.load must be a function or an object with a value');
+}

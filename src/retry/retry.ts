@@ -1,0 +1,269 @@
+import { type Call, fork } from '../core/call.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import { isGovernanceError } from '../core/errors.js';
+import { verdictOf } from '../core/guard.js';
+import { type Handler, invoke, type Middleware } from '../core/handler.js';
+import { resolveOptions } from '../core/options.js';
+import type { Outcome } from '../core/outcome.js';
+import { checkProtocol, discard, type Protocol } from '../core/protocol.js';
+import { type Random, systemRandom } from '../core/random.js';
+import { wheelOf } from '../core/timer-wheel.js';
+import { until } from './alarm.js';
+import { fullJitter } from './backoff.js';
+import { exhausted, type Resend, resend } from './resend.js';
+import { type RetryBudget, retryBudget } from './retry-budget.js';
+
+/** A try that failed, and that may be followed by another. */
+export interface FailedTry<Res> {
+  /** The call; `attempt` tells which try it was and where it went. */
+  readonly call: Call;
+  /** How it ended. */
+  readonly outcome: Outcome;
+  /** The response, if there was one. Its body is not for reading: it is about to be cancelled. */
+  readonly response: Res | undefined;
+  /** What was thrown, if there was no response. */
+  readonly error: unknown;
+}
+
+/** Options of {@link retry}. */
+export interface RetryOptions<Req, Res> {
+  /** Tells how a try ended, whether a request can be sent again, and how to let go of a response. */
+  readonly protocol: Protocol<Req, Res>;
+  /**
+   * Most tries of one call, the first included; a whole number, 1 to 10. A larger value helps while each try has a
+   * fair chance, and makes callers wait longer while none has. 1 retries nothing.
+   *
+   * @defaultValue `2`
+   */
+  readonly attempts?: number | undefined;
+  /**
+   * Bounds the further tries of all calls together. Share it with `hedge`.
+   *
+   * @defaultValue a `retryBudget()` of its own
+   */
+  readonly budget?: RetryBudget | undefined;
+  /**
+   * Most that the wait before the second try can be, in milliseconds; 0 or more. The wait is anything between nothing
+   * and this. A larger value spreads the retries of calls that failed together; 0 retries at once.
+   *
+   * @defaultValue `25`
+   */
+  readonly baseMs?: number | undefined;
+  /**
+   * Most that the wait before any try can be, in milliseconds; 0 or more. No effect with 2 attempts unless it is below
+   * `baseMs`.
+   *
+   * @defaultValue `250`
+   */
+  readonly maxMs?: number | undefined;
+  /**
+   * By how much the bound of the wait grows from one try to the next; 1 to 10. No effect with 2 attempts.
+   *
+   * @defaultValue `2`
+   */
+  readonly factor?: number | undefined;
+  /**
+   * Longest wait that a callee may ask for (`Retry-After`), in milliseconds; 0 or more. A callee that asks for more is
+   * not tried again: its answer is returned. A larger value makes callers wait where they could give up.
+   *
+   * @defaultValue `2000`
+   */
+  readonly maxRetryAfterMs?: number | undefined;
+  /**
+   * May forbid a try that would be made; cannot allow one that would not. What it throws counts as `false`.
+   *
+   * @defaultValue always allowed
+   */
+  readonly when?: ((failed: FailedTry<Res>) => boolean) | undefined;
+  /**
+   * Told before each wait, with its length in milliseconds. What it throws is dropped.
+   *
+   * @defaultValue none
+   */
+  readonly onRetry?: ((failed: FailedTry<Res>, waitMs: number) => void) | undefined;
+  /**
+   * Tells the time and waits.
+   *
+   * @defaultValue `systemClock`
+   */
+  readonly clock?: Clock | undefined;
+  /**
+   * Draws the waits.
+   *
+   * @defaultValue `systemRandom`
+   */
+  readonly random?: Random | undefined;
+}
+
+/** Defaults of {@link RetryOptions}. */
+export const retryDefaults = {
+  attempts: 2,
+  budget: undefined,
+  baseMs: 25,
+  maxMs: 250,
+  factor: 2,
+  maxRetryAfterMs: 2000,
+  when: () => true,
+  onRetry: () => undefined,
+  clock: systemClock,
+  random: systemRandom,
+} as const;
+
+type Settings<Req, Res> = {
+  readonly [Field in keyof RetryOptions<Req, Res>]-?: Exclude<RetryOptions<Req, Res>[Field], undefined>;
+};
+
+function settingsOf<Req, Res>(options: RetryOptions<Req, Res>): Settings<Req, Res> {
+  type Open = Omit<Settings<Req, Res>, 'budget' | 'protocol'> & Pick<RetryOptions<Req, Res>, 'budget'>;
+  const given = resolveOptions<Open & { protocol: Protocol<Req, Res> | undefined }>(
+    'retry',
+    { ...retryDefaults, protocol: undefined },
+    options,
+    {
+      attempts: { min: 1, max: 10, integer: true },
+      baseMs: { min: 0 },
+      maxMs: { min: 0 },
+      factor: { min: 1, max: 10 },
+      maxRetryAfterMs: { min: 0 },
+    },
+  );
+  return {
+    ...given,
+    protocol: checkProtocol('retry.protocol', given.protocol),
+    budget: given.budget ?? retryBudget(),
+  };
+}
+
+/** Instead of a wait: there is no further try. */
+const never = -1;
+
+/** The tries of one call that follow a failed first. Most calls never make one. */
+class Tries<Req, Res> {
+  private again: Resend<Req> | undefined;
+
+  constructor(
+    private readonly settings: Settings<Req, Res>,
+    private readonly next: Handler<Req, Res>,
+    private readonly request: Req,
+    private call: Call,
+    private made = 1,
+  ) {}
+
+  answered(response: Res): Res | Promise<Res> {
+    const { protocol, budget } = this.settings;
+    const outcome = protocol.classify(response, undefined);
+    if (outcome !== 'success') return this.failed(response, outcome);
+    budget.deposit();
+    return response;
+  }
+
+  failed(response: Res, outcome: Outcome): Res | Promise<Res> {
+    const { protocol } = this.settings;
+    const failed = { call: this.call, outcome, response, error: undefined };
+    const waitMs = this.wait(failed, protocol.feedback?.(response)?.retryAfterMs);
+    if (waitMs === never) return response;
+    discard(protocol, response);
+    return this.repeat(waitMs);
+  }
+
+  rejected(error: unknown): Promise<Res> {
+    const { outcome, feedback } = verdictOf(error, this.call, this.settings.protocol);
+    const refused = isGovernanceError(error) ? error : undefined;
+    // Only the time of the one try ran out if the call still has some; see `wait`.
+    const oneTry = refused?.code === 'DEADLINE_EXCEEDED' && refused.side === this.call.side;
+    if (refused?.retryable === false && !oneTry) return Promise.reject(error);
+    const failed = { call: this.call, outcome, response: undefined, error };
+    const waitMs = this.wait(failed, feedback?.retryAfterMs ?? refused?.retryAfterMs);
+    return waitMs === never ? Promise.reject(error) : this.repeat(waitMs);
+  }
+
+  /** Decides, cheapest question first; the budget comes last, so that only tries that are made cost any of it. */
+  private wait(failed: FailedTry<Res>, askedMs = 0): number {
+    const { settings, call } = this;
+    if (this.made >= settings.attempts || !call.idempotent || call.cancel.aborted) return never;
+    if (!this.worthwhile(failed.outcome) || askedMs > settings.maxRetryAfterMs) return never;
+    const backoffMs = fullJitter(settings, this.made, settings.random);
+    const waitMs = askedMs > backoffMs ? askedMs : backoffMs;
+    const now = settings.clock.now();
+    if (now + waitMs >= call.deadline || !this.allowed(failed)) return never;
+    this.again = resend(settings.protocol, this.request);
+    if (this.again === undefined || !settings.budget.withdraw(now)) return never;
+    try {
+      settings.onRetry(failed, waitMs);
+    } catch {
+      // A listener has no say in what becomes of the call.
+    }
+    return waitMs;
+  }
+
+  /** An endpoint that sheds load is left alone, so there has to be another. */
+  private worthwhile(outcome: Outcome): boolean {
+    if (outcome === 'failure') return true;
+    const { attempt } = this.call;
+    return outcome === 'overload' && attempt.endpoint !== undefined && !exhausted(attempt);
+  }
+
+  private allowed(failed: FailedTry<Res>): boolean {
+    try {
+      return this.settings.when(failed);
+    } catch {
+      return false;
+    }
+  }
+
+  private repeat(waitMs: number): Promise<Res> {
+    const { clock } = this.settings;
+    if (waitMs === 0) return this.send();
+    return until(clock.now() + waitMs, wheelOf(clock), this.call.cancel).then(() => this.send());
+  }
+
+  private send(): Promise<Res> {
+    const { cancel } = this.call;
+    if (cancel.aborted) return Promise.reject(cancel.reason);
+    const { request } = this.again as Resend<Req>;
+    this.made++;
+    this.call = fork(this.call);
+    return invoke(this.next, request, this.call).then(
+      (response) => this.answered(response),
+      (error: unknown) => this.rejected(error),
+    );
+  }
+}
+
+/**
+ * Sends a call again, to another endpoint, when a try failed and sending it twice is safe.
+ *
+ * Use it once in a client, outside of what picks the endpoint. Not in every layer: tries multiply, and the budget bounds
+ * each layer only by itself.
+ *
+ * A try is repeated if it failed by the callee's fault or was shed by it, the call is idempotent, the protocol can send
+ * the request again, and tries, time and budget are left. One that was shed is repeated only if another endpoint is
+ * known. What was refused or cancelled on this side never is, except a try that only its own timeout ended. A call that
+ * gets no further try ends with the last response or error, unchanged; responses before it are discarded.
+ *
+ * There is a wait even before the first repetition, and after a refused connection as after a slow failure: the calls
+ * that an endpoint had in flight when it died fail in one moment, and would hit the others in one.
+ *
+ * @throws TypeError or RangeError for options that are out of range
+ * @example
+ * ```ts
+ * const client = compose([retry({ protocol, attempts: 3 })], leaf);
+ * ```
+ *
+ * Source: the order of questions follows gRPC's retry design (proposal A6); the avoidance of endpoints that were tried
+ * is Envoy's previous-hosts predicate. Unlike both, nothing is retried that the wire did not declare idempotent.
+ */
+export function retry<Req, Res>(options: RetryOptions<Req, Res>): Middleware<Req, Res> {
+  const settings = settingsOf(options);
+  const { protocol, budget } = settings;
+  return (next) => (request, call) =>
+    invoke(next, request, call).then(
+      (response) => {
+        const outcome = protocol.classify(response, undefined);
+        if (outcome !== 'success') return new Tries(settings, next, request, call).failed(response, outcome);
+        budget.deposit();
+        return response;
+      },
+      (error: unknown) => new Tries(settings, next, request, call).rejected(error),
+    );
+}

@@ -1,0 +1,153 @@
+import type { Clock } from '../core/clock.js';
+import { checkNumber } from '../core/options.js';
+import type { Random } from '../core/random.js';
+import type { Registry } from '../discovery/registrar.js';
+import type { StaticEndpoint } from '../discovery/static.js';
+import type { HttpRequest } from '../http/request.js';
+import type { ClientPolicy } from './client-policy.js';
+import type { LifecycleHooks } from './lifecycle.js';
+
+/** Options of {@link createApp}. Only `service` is needed. */
+export interface AppOptions {
+  /** Logical name of this service: what others call it, and what they see as their caller. */
+  readonly service: string;
+  /**
+   * Where services are found and this one is registered: addresses of a registry that speaks the discovery protocol, or a
+   * {@link Registry}. What is given as an object is not closed by the app.
+   *
+   * @defaultValue none: only `endpoints` can be called
+   */
+  readonly registry?: string | readonly string[] | Registry | undefined;
+  /**
+   * Addresses of services that no registry knows: `{ users: ['http://localhost:3001'] }`. They go before the registry.
+   *
+   * @defaultValue `{}`
+   */
+  readonly endpoints?: Readonly<Record<string, readonly (string | StaticEndpoint)[]>> | undefined;
+  /**
+   * Failure domain of this process.
+   *
+   * @defaultValue `''`: the registry's, that is `ZONE` or `default`
+   */
+  readonly zone?: string | undefined;
+  /**
+   * Deployment environment; services of different environments do not see each other.
+   *
+   * @defaultValue `''`: the registry's, that is `DEPLOY_ENV` or `default`
+   */
+  readonly env?: string | undefined;
+  /**
+   * Geographic region.
+   *
+   * @defaultValue `''`: the registry's, that is `REGION` or none
+   */
+  readonly region?: string | undefined;
+  /**
+   * Version of this service, told to the registry.
+   *
+   * @defaultValue `''`
+   */
+  readonly version?: string | undefined;
+  /**
+   * Share of the traffic that this process should get in relation to others; above 0.
+   *
+   * @defaultValue `100`
+   */
+  readonly weight?: number | undefined;
+  /**
+   * Labels, told to the registry.
+   *
+   * @defaultValue `{}`
+   */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Host under which others reach this process; never a wildcard.
+   *
+   * @defaultValue none: `KEELSON_ADVERTISE_HOST`, else the bound address, else the local address of the way to the registry
+   */
+  readonly advertiseHost?: string | undefined;
+  /**
+   * Whether `serve` registers. `false` for a process that calls others and is called by address.
+   *
+   * @defaultValue `true`
+   */
+  readonly register?: boolean | undefined;
+  /**
+   * How the clients of this app are governed, unless one says otherwise.
+   *
+   * @defaultValue `{}`
+   */
+  readonly client?: ClientPolicy<HttpRequest, Response> | undefined;
+  /**
+   * How long the servers go on accepting after they were deregistered, in milliseconds; 0 or more. A larger value loses
+   * fewer calls of clients that hear of the end late, and stops later.
+   *
+   * @defaultValue none: 5000 on Kubernetes, 0 under a test runner, else 1000
+   */
+  readonly drainPauseMs?: number | undefined;
+  /**
+   * Longest wait for calls in flight at the end, in milliseconds; 0 or more. What is left then is cut.
+   *
+   * @defaultValue `20_000`
+   */
+  readonly closeTimeoutMs?: number | undefined;
+  /**
+   * Whether `serve` makes SIGTERM and SIGINT stop the app. A second signal ends the process at once.
+   *
+   * @defaultValue `true`
+   */
+  readonly signals?: boolean | undefined;
+  /**
+   * Code to run at the turns of the app's life.
+   *
+   * @defaultValue `{}`
+   */
+  readonly hooks?: LifecycleHooks | undefined;
+  /**
+   * Tells the time and waits.
+   *
+   * @defaultValue `systemClock`
+   */
+  readonly clock?: Clock | undefined;
+  /**
+   * Draws numbers.
+   *
+   * @defaultValue `systemRandom`
+   */
+  readonly random?: Random | undefined;
+}
+
+/** Defaults of {@link AppOptions}. */
+export const appDefaults = {
+  endpoints: {},
+  zone: '',
+  env: '',
+  region: '',
+  version: '',
+  weight: 100,
+  metadata: {},
+  register: true,
+  client: {},
+  closeTimeoutMs: 20_000,
+  signals: true,
+  hooks: {},
+} as const;
+
+/** Kubernetes takes a pod out of its services while the pod already gets SIGTERM: others need time to hear of it. */
+export function usualDrainPauseMs(env: NodeJS.ProcessEnv): number {
+  if (env['KUBERNETES_SERVICE_HOST']) return 5000;
+  return env['NODE_ENV'] === 'test' || env['VITEST'] || env['JEST_WORKER_ID'] ? 0 : 1000;
+}
+
+/** Refuses what cannot work, when the app is made and not when it is called. */
+export function checkAppOptions(options: AppOptions): void {
+  const { service, weight, drainPauseMs, closeTimeoutMs } = options;
+  if (typeof service !== 'string' || !/^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?$/.test(service)) {
+    throw new TypeError(
+      `createApp.service must be a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(service)}`,
+    );
+  }
+  if (weight !== undefined) checkNumber('createApp.weight', weight, { above: 0 });
+  if (drainPauseMs !== undefined) checkNumber('createApp.drainPauseMs', drainPauseMs, { min: 0 });
+  if (closeTimeoutMs !== undefined) checkNumber('createApp.closeTimeoutMs', closeTimeoutMs, { min: 0 });
+}

@@ -1,0 +1,114 @@
+import type { EndpointFilter } from '../balancer/filter.js';
+import type { OutlierEjectionOptions } from '../balancer/outlier-ejection.js';
+import type { Endpoint } from '../core/endpoint.js';
+import type { Gate } from '../core/gate.js';
+import type { Middleware } from '../core/handler.js';
+import type { HedgeOptions } from '../retry/hedge.js';
+import type { RetryOptions } from '../retry/retry.js';
+import type { RetryBudgetOptions } from '../retry/retry-budget.js';
+
+/** Tells the stack that a gate changed state; a stack passes it on to its bus. */
+export type Announce = (from: string, to: string) => void;
+
+/** What a stack sets by itself. */
+type Given = 'protocol' | 'clock' | 'random' | 'budget';
+
+/** How the calls of one client are governed. Every part can be replaced or left out. */
+export interface ClientPolicy<Req, Res> {
+  /**
+   * Time of a call to its response headers, all attempts together, in milliseconds; above 0, `Infinity` for none. A
+   * larger value keeps callers waiting longer. A call's own deadline can only shorten it.
+   *
+   * @defaultValue `10_000`
+   */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Time of one attempt to its response headers, in milliseconds; above 0. Useful with retries: a smaller value leaves
+   * time for another endpoint.
+   *
+   * @defaultValue none: an attempt may take what is left of the call
+   */
+  readonly perTryTimeoutMs?: number | undefined;
+  /**
+   * How long a call waits for the first endpoint, in milliseconds; 0 or more.
+   *
+   * @defaultValue `5000`
+   */
+  readonly resolveTimeoutMs?: number | undefined;
+  /**
+   * Retries, or `false` for none.
+   *
+   * @defaultValue `{}`, that is 2 attempts of idempotent calls
+   */
+  readonly retry?: Omit<RetryOptions<Req, Res>, Given> | false | undefined;
+  /**
+   * Second copies of slow calls, or `false` for none. They and the retries share one budget.
+   *
+   * @defaultValue `false`
+   */
+  readonly hedge?: Omit<HedgeOptions<Req, Res>, Given> | false | undefined;
+  /**
+   * What retries and hedges together may add.
+   *
+   * @defaultValue `{}`, that is 20 % of the successes and 3 per second
+   */
+  readonly retryBudget?: RetryBudgetOptions | undefined;
+  /**
+   * Gates of one endpoint, called once for each that appears. `announce` puts a gate's state changes on the bus.
+   *
+   * @defaultValue one SRE breaker: `(endpoint, announce) => [sre({ onTransition: announce })]`
+   */
+  readonly gates?: ((endpoint: Endpoint, announce: Announce) => readonly Gate[]) | undefined;
+  /**
+   * Gates of the whole client, asked once per call: a limit of what this process sends. `undefined` is none.
+   *
+   * @defaultValue none
+   */
+  readonly limits?: readonly Gate[] | undefined;
+  /**
+   * Which of the endpoints to use: version, zone, subset. Applied in order when the list or the ejections change, not per
+   * call. No effect with a balancer of your own.
+   *
+   * @defaultValue none
+   */
+  readonly filters?: readonly EndpointFilter[] | undefined;
+  /**
+   * When failing endpoints are taken out of the picks, or `false` for never. No effect with a balancer of your own.
+   *
+   * @defaultValue `{}`
+   */
+  readonly ejection?: Omit<OutlierEjectionOptions, 'onEjection'> | false | undefined;
+  /**
+   * The caller's own middlewares around each call, inside tracing and metrics.
+   *
+   * @defaultValue none
+   */
+  readonly use?: readonly Middleware<Req, Res>[] | undefined;
+  /**
+   * The caller's own middlewares around each attempt, when its endpoint is known: signatures, authorization.
+   *
+   * @defaultValue none
+   */
+  readonly useAttempt?: readonly Middleware<Req, Res>[] | undefined;
+  /**
+   * Spans by `@opentelemetry/api`, and the trace context on the wire.
+   *
+   * @defaultValue `true`
+   */
+  readonly tracing?: boolean | undefined;
+  /**
+   * Metrics by `@opentelemetry/api`.
+   *
+   * @defaultValue `true`
+   */
+  readonly metrics?: boolean | undefined;
+}
+
+/** Defaults of {@link ClientPolicy}. */
+export const clientPolicyDefaults = {
+  timeoutMs: 10_000,
+  resolveTimeoutMs: 5000,
+  hedge: false,
+  tracing: true,
+  metrics: true,
+} as const;

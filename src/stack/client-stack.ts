@@ -1,0 +1,170 @@
+import { balance, type EndpointChange, type EndpointState } from '../balancer/balance.js';
+import type { Balancer } from '../balancer/balancer.js';
+import type { Ejection } from '../balancer/outlier-ejection.js';
+import { standardBalancer } from '../balancer/standard-balancer.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import { type Bus, createBus } from '../core/events.js';
+import { guard } from '../core/guard.js';
+import { compose, type Handler } from '../core/handler.js';
+import { forwardMetadata } from '../core/metadata.js';
+import { type Random, systemRandom } from '../core/random.js';
+import type { Wire } from '../core/wire.js';
+import { deadline } from '../deadline/deadline.js';
+import { endpointsOf } from '../discovery/endpoints.js';
+import type { Resolver } from '../discovery/resolver.js';
+import { hedge } from '../retry/hedge.js';
+import { retry } from '../retry/retry.js';
+import { retryBudget } from '../retry/retry-budget.js';
+import type { Semantics } from '../telemetry/semantics.js';
+import { type ClientPolicy, clientPolicyDefaults } from './client-policy.js';
+import { endpointStack } from './endpoint-stack.js';
+import { clientTelemetry } from './telemetry.js';
+
+/** Options of {@link clientStack}. */
+export interface ClientStackOptions<Req, Res> extends ClientPolicy<Req, Res> {
+  /** Logical name of the service that is called. */
+  readonly service: string;
+  /** Finds its instances. */
+  readonly resolver: Resolver;
+  /** How calls are carried. */
+  readonly wire: Wire<Req, Res>;
+  /**
+   * Chooses endpoints. It belongs to this stack alone: two stacks with one balancer would take each other's endpoints
+   * away.
+   *
+   * @defaultValue P2C on peak EWMA, with slow start and outlier ejection
+   */
+  readonly balancer?: Balancer | undefined;
+  /**
+   * Where state changes are told.
+   *
+   * @defaultValue a bus of its own
+   */
+  readonly bus?: Bus | undefined;
+  /**
+   * What this wire is called in spans and metrics; without it there are none.
+   *
+   * @defaultValue none
+   */
+  readonly semantics?: Semantics<Req, Res> | undefined;
+  /**
+   * Logical name of the calling service, told to the callee.
+   *
+   * @defaultValue none
+   */
+  readonly caller?: string | undefined;
+  /**
+   * Tells the time and waits.
+   *
+   * @defaultValue `systemClock`
+   */
+  readonly clock?: Clock | undefined;
+  /**
+   * Draws numbers.
+   *
+   * @defaultValue `systemRandom`
+   */
+  readonly random?: Random | undefined;
+}
+
+/** A client of one service. */
+export interface ClientStack<Req, Res> {
+  /** Makes one call. */
+  readonly handler: Handler<Req, Res>;
+  /** Where its state changes are told. */
+  readonly events: Bus;
+  /** What it knows of each endpoint: for panels and tests, not for each call. */
+  snapshot(): readonly EndpointState[];
+  /** Ends the watch and lets go of connections; calls in flight end by themselves, new ones are refused. */
+  close(): void;
+}
+
+/** Tells a bus what a leaf hears from its resolver; staleness only when it begins or ends. */
+function changeTeller(bus: Bus, service: string): (change: EndpointChange) => void {
+  let wasStale = false;
+  return ({ joined, left, size, stale, reason }) => {
+    if (joined.length > 0 || left.length > 0) bus.emit('instances', { service, joined, left, size });
+    if (stale !== wasStale) bus.emit('resolver', { service, stale, reason });
+    wasStale = stale;
+  };
+}
+
+/** The standard balancer, its ejections told to the bus. */
+function announcingBalancer<Req, Res>(
+  { service, ejection, filters }: ClientStackOptions<Req, Res>,
+  bus: Bus,
+  random: Random,
+): Balancer {
+  const announced = {
+    ...ejection,
+    onEjection: (event: Ejection) => {
+      const { endpoint, ejected, reason } = event;
+      bus.emit('ejection', { service, endpoint: endpoint.id, ejected, reason });
+    },
+  };
+  return standardBalancer({ random, filters, ejection: ejection === false ? false : announced });
+}
+
+/**
+ * Joins the parts of a client in the canonical order and returns one handler.
+ *
+ * Outermost first: span of the call, metrics, the user's middlewares (all three see refusals and retries as one call),
+ * deadline (its time covers everything inside), limits (a call counts once, however often it is tried), retry or hedge
+ * (each try may meet another endpoint), balance, and behind it per endpoint: gates, span of the attempt, timeout, wire.
+ *
+ * Use it for a wire of your own; for HTTP `app.fetch` and `governedFetch` are shorter.
+ *
+ * @throws RangeError or TypeError for options out of range. Calls are rejected with GovernanceError, or with what the
+ * wire threw
+ * @example
+ * ```ts
+ * const users = clientStack({ service: 'users', resolver, wire: fetchWire(), retry: { attempts: 3 } });
+ * ```
+ */
+export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<Req, Res> {
+  const { service, wire, clock = systemClock, random = systemRandom, bus = createBus() } = options;
+  const { protocol } = wire;
+  const { timeoutMs = clientPolicyDefaults.timeoutMs } = options;
+  const { limits = [], use = [] } = options;
+  const budget = retryBudget(options.retryBudget);
+  const repeats = options.retry !== false || Boolean(options.hedge);
+  const telemetry = clientTelemetry(
+    { protocol, clock, semantics: options.semantics, tracing: options.tracing, metrics: options.metrics },
+    options.caller,
+    repeats,
+  );
+  // Also with hedges alone: successes fill the budget that both draw on.
+  const tries = options.retry === false ? { attempts: 1 } : options.retry;
+  const leaf = balance<Req, Res>({
+    service,
+    resolver: options.resolver,
+    protocol,
+    clock,
+    resolveTimeoutMs: options.resolveTimeoutMs,
+    balancer: options.balancer ?? announcingBalancer(options, bus, random),
+    endpoints: (instances) => endpointsOf(instances, { schemes: wire.schemes }),
+    connect: endpointStack({
+      service,
+      wire,
+      policy: options,
+      bus,
+      clock,
+      random,
+      telemetry: telemetry.attempt,
+    }),
+    onChange: changeTeller(bus, service),
+  });
+  const handler = compose<Req, Res>(
+    [
+      ...telemetry.call,
+      forwardMetadata<Req, Res>(),
+      ...use,
+      deadline<Req, Res>({ timeoutMs, protocol, clock }),
+      limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
+      repeats && retry<Req, Res>({ ...tries, protocol, budget, clock, random }),
+      options.hedge ? hedge<Req, Res>({ ...options.hedge, protocol, budget, clock }) : false,
+    ],
+    leaf.handler,
+  );
+  return { handler, events: bus, snapshot: () => leaf.snapshot(clock.now()), close: () => leaf.close() };
+}

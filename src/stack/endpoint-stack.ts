@@ -1,0 +1,58 @@
+import type { EndpointStack } from '../balancer/crew.js';
+import { sre } from '../breaker/sre.js';
+import type { Clock } from '../core/clock.js';
+import type { Endpoint } from '../core/endpoint.js';
+import type { Bus } from '../core/events.js';
+import { compose, type Middleware } from '../core/handler.js';
+import type { Random } from '../core/random.js';
+import type { Wire } from '../core/wire.js';
+import { attemptTimeout } from '../deadline/attempt-timeout.js';
+import { propagateDeadline } from '../deadline/propagate-deadline.js';
+import type { ClientPolicy } from './client-policy.js';
+
+/** What the stacks of all endpoints of one client have in common. */
+export interface EndpointStackParts<Req, Res> {
+  /** Logical name of the service. */
+  readonly service: string;
+  /** How calls are carried. */
+  readonly wire: Wire<Req, Res>;
+  /** How they are governed. */
+  readonly policy: ClientPolicy<Req, Res>;
+  /** Span and count of an attempt; writes the trace context. */
+  readonly telemetry: readonly Middleware<Req, Res>[];
+  /** Where state changes are told. */
+  readonly bus: Bus;
+  /** Tells the time. */
+  readonly clock: Clock;
+  /** Draws numbers. */
+  readonly random: Random;
+}
+
+/**
+ * Makes what stands behind one endpoint: its gates, and the way of an attempt to the wire.
+ *
+ * Order, outermost first: span (so that it sees the attempt's own timeout), timeout of the attempt (so that the callee
+ * is told the nearer of both deadlines), remaining time as a header, the user's middlewares (signatures have to see
+ * every header), the wire.
+ */
+export function endpointStack<Req, Res>(
+  parts: EndpointStackParts<Req, Res>,
+): (endpoint: Endpoint) => EndpointStack<Req, Res> {
+  const { service, wire, policy, bus, clock, random, telemetry } = parts;
+  const { perTryTimeoutMs: perTryMs } = policy;
+  const gatesOf = policy.gates ?? ((_endpoint, announce) => [sre({ random, onTransition: announce })]);
+  const around: readonly (Middleware<Req, Res> | undefined)[] = [
+    ...telemetry,
+    perTryMs === undefined ? undefined : attemptTimeout({ perTryMs, protocol: wire.protocol, clock }),
+    propagateDeadline({ clock }),
+    ...(policy.useAttempt ?? []),
+  ];
+  return (endpoint) => {
+    const announce = (from: string, to: string): void => {
+      bus.emit('breaker', { service, endpoint: endpoint.id, from, to });
+    };
+    const gates = gatesOf(endpoint, announce);
+    const connection = wire.connect(endpoint);
+    return { gates, handler: compose(around, connection.handler), close: () => connection.close() };
+  };
+}

@@ -1,0 +1,41 @@
+import { hostname } from 'node:os';
+import type { ServiceInstance } from '../discovery/instance.js';
+
+/** What an app says of itself when it registers. */
+export interface Identity {
+  /** Logical name. */
+  readonly service: string;
+  /** Version of the service. */
+  readonly version: string;
+  /** Failure domain. */
+  readonly zone: string;
+  /** Deployment environment. */
+  readonly env: string;
+  /** Geographic region. */
+  readonly region: string;
+  /** Share of the traffic. */
+  readonly weight: number;
+  /** Labels. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * `node:cluster` and PM2 workers share one port. Each registers under a name of its own, so that one worker's end
+ * does not take the others out, and the port's weight is the number of its workers.
+ */
+function workerSuffix(env: NodeJS.ProcessEnv): string {
+  const worker = env['NODE_UNIQUE_ID'] ?? env['NODE_APP_INSTANCE'] ?? env['pm_id'];
+  return worker === undefined ? '' : `-w${worker}`;
+}
+
+/** The instance that an app registers for one address. A new process is a new instance, also on an old address. */
+export function instanceFor(identity: Identity, address: string, port: number): ServiceInstance {
+  const host = `${hostname()}-${port}${workerSuffix(process.env)}`;
+  return {
+    ...identity,
+    id: `${host}-${globalThis.crypto.randomUUID().slice(0, 8)}`,
+    hostname: host,
+    addresses: [address],
+    status: 'up',
+  };
+}

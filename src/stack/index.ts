@@ -1,0 +1,21 @@
+/**
+ * The canonical order of client and server stacks, and the app that makes them.
+ *
+ * @module
+ */
+
+export { createBus } from '../core/events.js';
+export { type App, type AppClientOptions, createApp, type Served, type ServeOptions } from './app.js';
+export { type AppListenerOptions, appListenerDefaults } from './app-listener.js';
+export { type AppOptions, appDefaults } from './app-options.js';
+export { type Announce, type ClientPolicy, clientPolicyDefaults } from './client-policy.js';
+export { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
+export type { FetchClientOptions } from './fetch-client.js';
+export type { AppState, LifecycleHooks } from './lifecycle.js';
+export {
+  type ServerPolicy,
+  type ServerStackOptions,
+  serverPolicyDefaults,
+  serverStack,
+} from './server-stack.js';
+export type { AnyHttpServer, Bound } from './serving.js';

@@ -1,0 +1,102 @@
+import type { Call } from '../core/call.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import type { Gate } from '../core/gate.js';
+import { guard } from '../core/guard.js';
+import { compose, type Handler, type Middleware } from '../core/handler.js';
+import type { Protocol } from '../core/protocol.js';
+import { trustedPeer } from '../core/trust.js';
+import { acceptDeadline } from '../deadline/accept-deadline.js';
+import { deadline } from '../deadline/deadline.js';
+import type { Semantics } from '../telemetry/semantics.js';
+import { serverTelemetry } from './telemetry.js';
+
+/** How the calls of one server are governed. */
+export interface ServerPolicy<Req, Res> {
+  /**
+   * Most time for a call, in milliseconds to the beginning of its response; above 0, `Infinity` for none. A caller's
+   * deadline can only shorten it. A smaller value frees places from handlers that hang.
+   *
+   * @defaultValue `Infinity`
+   */
+  readonly timeoutMs?: number | ((call: Call) => number) | undefined;
+  /**
+   * Gates of the whole server: what they refuse never reaches the handler, and its body is not read.
+   *
+   * @defaultValue none; an app puts one adaptive limiter here
+   */
+  readonly limits?: readonly Gate[] | undefined;
+  /**
+   * The user's own middlewares: inside deadline and limits, around the handler.
+   *
+   * @defaultValue none
+   */
+  readonly use?: readonly Middleware<Req, Res>[] | undefined;
+  /**
+   * Spans by `@opentelemetry/api`.
+   *
+   * @defaultValue `true`
+   */
+  readonly tracing?: boolean | undefined;
+  /**
+   * Metrics by `@opentelemetry/api`.
+   *
+   * @defaultValue `true`
+   */
+  readonly metrics?: boolean | undefined;
+}
+
+/** Defaults of {@link ServerPolicy}. */
+export const serverPolicyDefaults = {
+  timeoutMs: Number.POSITIVE_INFINITY,
+  tracing: true,
+  metrics: true,
+} as const;
+
+/** Options of {@link serverStack}. */
+export interface ServerStackOptions<Req, Res> extends ServerPolicy<Req, Res> {
+  /** What the wire knows of its messages. */
+  readonly protocol: Protocol<Req, Res>;
+  /** Turns a rejection into a response of the wire. */
+  readonly recover: Middleware<Req, Res>;
+  /**
+   * What this wire is called in spans and metrics; without it there are none.
+   *
+   * @defaultValue none
+   */
+  readonly semantics?: Semantics<Req, Res> | undefined;
+  /**
+   * Tells the time and waits.
+   *
+   * @defaultValue `systemClock`
+   */
+  readonly clock?: Clock | undefined;
+}
+
+const isTrusted = (call: Call): boolean => call.values.get(trustedPeer) === true;
+
+/**
+ * Joins the parts of a server in the canonical order around a handler.
+ *
+ * Outermost first: span, metrics (both see what {@link ServerStackOptions.recover} answers), recover (everything inside
+ * may throw), the caller's deadline and the server's own, limits (a call whose time is over takes no place), the user's
+ * middlewares, the handler.
+ *
+ * @throws RangeError or TypeError for options out of range
+ */
+export function serverStack<Req, Res>(
+  options: ServerStackOptions<Req, Res>,
+  handler: Handler<Req, Res>,
+): Handler<Req, Res> {
+  const { protocol, clock = systemClock, limits = [], semantics, tracing, metrics } = options;
+  return compose<Req, Res>(
+    [
+      ...serverTelemetry({ semantics, protocol, clock, tracing, metrics }),
+      options.recover,
+      acceptDeadline({ trust: isTrusted, clock }),
+      deadline({ timeoutMs: options.timeoutMs ?? serverPolicyDefaults.timeoutMs, protocol, clock }),
+      limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
+      ...(options.use ?? []),
+    ],
+    handler,
+  );
+}

@@ -1,0 +1,92 @@
+import { context, SpanKind, type Tracer, trace } from '@opentelemetry/api';
+import type { Call } from '../core/call.js';
+import { type Handler, invoke, type Middleware } from '../core/handler.js';
+import { clientScope } from './client-scope.js';
+import { isBare, tracerSource } from './open-telemetry.js';
+import { serviceNameHeader } from './service-name.js';
+import { describe, writeError } from './span-record.js';
+import { openScope, type TraceScope } from './trace-scope.js';
+import type { TracingSettings } from './tracing-options.js';
+
+/** What only clients are told. */
+export interface ClientTracingSettings {
+  readonly service: string | undefined;
+  readonly logicalSpan: boolean;
+}
+
+const spanName = (call: Call): string => `${call.service} ${call.operation}`;
+
+/** One outgoing call, all its tries together. */
+class Outgoing<Req, Res> {
+  constructor(
+    private readonly next: Handler<Req, Res>,
+    private readonly request: Req,
+    private readonly call: Call,
+  ) {}
+
+  /** A span around all tries. It ends with the answer: the body belongs to the try that brought it. */
+  around(tracer: Tracer, outer: TraceScope): Promise<Res> {
+    const { call } = this;
+    const span = tracer.startSpan(spanName(call), { kind: SpanKind.INTERNAL }, outer.context);
+    const within = trace.setSpan(outer.context, span);
+    const scope = openScope(call, within);
+    const running = context.with(within, invoke<Req, Res>, undefined, this.next, this.request, call);
+    if (!span.isRecording()) return running;
+    const finish = (): void => {
+      span.setAttributes({ 'service.peer.name': call.service, 'keelson.attempts': scope.attempts });
+      span.end();
+    };
+    return running.then(
+      (response) => {
+        finish();
+        return response;
+      },
+      (error: unknown) => {
+        describe(() => writeError(span, error, call));
+        finish();
+        throw error;
+      },
+    );
+  }
+
+  /** No span unless the call is refused before any try: else a trace would not show that there was a call. */
+  through(tracer: Tracer, scope: TraceScope): Promise<Res> {
+    const startTime = Date.now();
+    return invoke(this.next, this.request, this.call).then(undefined, (error: unknown) => {
+      if (scope.attempts === 0) this.refused(tracer, scope, { error, startTime });
+      throw error;
+    });
+  }
+
+  private refused(
+    tracer: Tracer,
+    scope: TraceScope,
+    { error, startTime }: { readonly error: unknown; readonly startTime: number },
+  ): void {
+    const { call } = this;
+    const span = tracer.startSpan(spanName(call), { kind: SpanKind.INTERNAL, startTime }, scope.context);
+    if (span.isRecording()) {
+      span.setAttributes({ 'service.peer.name': call.service, 'keelson.attempts': 0 });
+      describe(() => writeError(span, error, call));
+    }
+    span.end();
+  }
+}
+
+/** The client half of `tracing`. */
+export function clientTracing<Req, Res>(
+  settings: TracingSettings<Req, Res>,
+  { service, logicalSpan }: ClientTracingSettings,
+): Middleware<Req, Res> {
+  const source = tracerSource(settings.tracerProvider);
+  return (next) => (request, call) => {
+    if (service !== undefined) call.headers.set(serviceNameHeader, service);
+    const tracer = source.live();
+    const scope = clientScope(call, tracer);
+    if (scope === undefined || (tracer === undefined && isBare(scope.context))) return next(request, call);
+    const outgoing = new Outgoing(next, request, call);
+    return logicalSpan
+      ? outgoing.around(tracer ?? source.carrying, scope)
+      : outgoing.through(tracer ?? source.carrying, scope);
+  };
+}

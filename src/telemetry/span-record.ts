@@ -1,0 +1,140 @@
+import { diag, type Span, SpanStatusCode } from '@opentelemetry/api';
+import type { Call } from '../core/call.js';
+import { isGovernanceError } from '../core/errors.js';
+import { verdictOf } from '../core/guard.js';
+import type { Outcome } from '../core/outcome.js';
+import type { Protocol } from '../core/protocol.js';
+import { callKey } from '../core/values.js';
+import { errorTypeOf } from './error-name.js';
+import type { Semantics } from './semantics.js';
+
+/** Where servers that answer failures inside of tracing leave the failure; `recover` of the HTTP wire does. */
+export const handlerError = callKey<unknown>('keelson.handlerError');
+
+/** What is needed to write down how a call ended. */
+export interface Recording<Req, Res> {
+  readonly semantics: Semantics<Req, Res>;
+  readonly protocol: Protocol<Req, Res> | undefined;
+}
+
+/** Runs code of a semantics, which may come from a user: a mistake in it costs attributes and never a call. */
+export function describe(run: () => void): void {
+  try {
+    run();
+  } catch (fault) {
+    diag.error('keelson: a Semantics threw', fault);
+  }
+}
+
+/** The caller gave up, which is nobody's error; a deadline that passed is one. */
+function isCancelled(error: unknown, call: Call): boolean {
+  return isGovernanceError(error) ? error.code === 'CANCELLED' : call.cancel.aborted;
+}
+
+/** The error that tells most: a wire that was aborted by a deadline may say only that it was aborted. */
+function causeOf(thrown: unknown, call: Call): unknown {
+  const { cancel } = call;
+  return cancel.aborted && isGovernanceError(cancel.reason) && !isGovernanceError(thrown)
+    ? cancel.reason
+    : thrown;
+}
+
+/** Writes an error on a span: exception event, `error.type`, status, and the code of a refusal. */
+export function writeError(span: Span, thrown: unknown, call: Call): void {
+  const error = causeOf(thrown, call);
+  if (isGovernanceError(error)) span.setAttribute('keelson.rejection', error.code);
+  if (isCancelled(error, call)) return;
+  span.recordException(error instanceof Error ? error : String(error));
+  span.setAttribute('error.type', errorTypeOf(error));
+  span.setStatus({
+    code: SpanStatusCode.ERROR,
+    message: error instanceof Error ? error.message : String(error),
+  });
+}
+
+/** Writes what a response says; `end` is how its body ended, if the wire can tell. */
+export function writeResponse<Req, Res>(
+  span: Span,
+  semantics: Semantics<Req, Res>,
+  { response, call, end }: { readonly response: Res; readonly call: Call; readonly end: Outcome | undefined },
+): void {
+  span.setAttributes(semantics.responseAttributes(response, call));
+  if (end !== undefined && end !== 'success') span.setAttribute('keelson.outcome', end);
+  const broken = end === 'failure' && call.side === 'client' ? 'body' : undefined;
+  const type = semantics.errorType(response) ?? broken;
+  const thrown = call.side === 'server' ? call.values.get(handlerError) : undefined;
+  if (type === undefined) {
+    // A refusal that is the caller's fault is no error of this server, and still worth finding.
+    if (isGovernanceError(thrown)) span.setAttribute('keelson.rejection', thrown.code);
+  } else if (thrown !== undefined) {
+    writeError(span, thrown, call);
+  } else {
+    span.setAttribute('error.type', type);
+    span.setStatus({ code: SpanStatusCode.ERROR });
+  }
+}
+
+/** One recorded span from its start to the end of the response. It ends once, whatever is reported twice. */
+export class SpanRecord<Req, Res> {
+  private over = false;
+
+  constructor(
+    private readonly span: Span,
+    private readonly recording: Recording<Req, Res>,
+    private readonly request: Req,
+    private readonly call: Call,
+  ) {}
+
+  /** Ends the span with the call. */
+  follow(running: Promise<Res>): Promise<Res> {
+    return running.then(
+      (response) => {
+        this.answered(response);
+        return response;
+      },
+      (error: unknown) => {
+        this.end(() => this.failed(error));
+        throw error;
+      },
+    );
+  }
+
+  private answered(response: Res): void {
+    const { protocol } = this.recording;
+    const close = (end: Outcome | undefined): void => this.end(() => this.responded(response, end));
+    try {
+      if (protocol?.onEnd?.(response, close)) return;
+    } catch {
+      // A protocol that throws is a bug, which `guard` reports; the span must not stay open for it.
+    }
+    close(undefined);
+  }
+
+  private end(write: () => void): void {
+    if (this.over) return;
+    this.over = true;
+    describe(write);
+    this.span.end();
+  }
+
+  private responded(response: Res, end: Outcome | undefined): void {
+    this.rename();
+    writeResponse(this.span, this.recording.semantics, { response, call: this.call, end });
+  }
+
+  private failed(error: unknown): void {
+    const { span, call } = this;
+    const { semantics, protocol } = this.recording;
+    this.rename();
+    const attributes = semantics.errorAttributes?.(error, call);
+    if (attributes !== undefined) span.setAttributes(attributes);
+    writeError(span, error, call);
+    if (protocol !== undefined)
+      span.setAttribute('keelson.outcome', verdictOf(error, call, protocol).outcome);
+  }
+
+  /** Routing may have named the operation since. */
+  private rename(): void {
+    this.span.updateName(this.recording.semantics.spanName(this.request, this.call));
+  }
+}

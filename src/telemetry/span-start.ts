@@ -1,0 +1,34 @@
+import type { Attributes, Context, Span, SpanKind, Tracer } from '@opentelemetry/api';
+import type { Call } from '../core/call.js';
+import { describe } from './span-record.js';
+import type { TracingSettings } from './tracing-options.js';
+
+/** What a span is of. */
+export interface SpanSubject<Req, Res> {
+  readonly settings: TracingSettings<Req, Res>;
+  readonly kind: SpanKind;
+  readonly request: Req;
+  readonly call: Call;
+}
+
+/**
+ * Starts a span under the name and with the attributes that its semantics gives. Attributes are asked for only once it
+ * is known that the span is recorded, unless samplers are to see them.
+ *
+ * @param within - holds the parent
+ */
+export function startSpan<Req, Res>(tracer: Tracer, subject: SpanSubject<Req, Res>, within: Context): Span {
+  const { settings, kind, request, call } = subject;
+  const { semantics, sampleByAttributes } = settings;
+  // What is left of the name if the semantics throws.
+  let name = call.operation;
+  let attributes: Attributes | undefined;
+  describe(() => {
+    name = semantics.spanName(request, call);
+    if (sampleByAttributes) attributes = semantics.requestAttributes(request, call);
+  });
+  const span = tracer.startSpan(name, attributes === undefined ? { kind } : { kind, attributes }, within);
+  if (!sampleByAttributes && span.isRecording())
+    describe(() => span.setAttributes(semantics.requestAttributes(request, call)));
+  return span;
+}

@@ -1,0 +1,77 @@
+import type { TracerProvider } from '@opentelemetry/api';
+import { resolveOptions } from '../core/options.js';
+import type { Protocol } from '../core/protocol.js';
+import type { Semantics } from './semantics.js';
+
+/** Options that all tracing middlewares share. */
+export interface TracingOptions<Req, Res> {
+  /** What this side of the wire is called in spans: `httpClientSemantics`, `httpServerSemantics`. */
+  readonly semantics: Semantics<Req, Res>;
+  /**
+   * Tells when a response is over, so that the span ends with the body, and how a call without a response is judged.
+   * Without it a span ends with the response's headers.
+   *
+   * @defaultValue none
+   */
+  readonly protocol?: Protocol<Req, Res> | undefined;
+  /**
+   * Gives samplers the request's attributes. Costs their extraction also for calls that are not sampled; without it a
+   * sampler sees name, kind and parent.
+   *
+   * @defaultValue `false`
+   */
+  readonly sampleByAttributes?: boolean | undefined;
+  /**
+   * Makes the spans.
+   *
+   * @defaultValue the one that is registered globally, looked up at each call
+   */
+  readonly tracerProvider?: TracerProvider | undefined;
+}
+
+/** Defaults of {@link TracingOptions}. */
+export const tracingDefaults = {
+  semantics: undefined,
+  protocol: undefined,
+  sampleByAttributes: false,
+  tracerProvider: undefined,
+} as const;
+
+/** {@link TracingOptions}, checked. */
+export interface TracingSettings<Req, Res> {
+  readonly semantics: Semantics<Req, Res>;
+  readonly protocol: Protocol<Req, Res> | undefined;
+  readonly sampleByAttributes: boolean;
+  readonly tracerProvider: TracerProvider | undefined;
+}
+
+/**
+ * Checks an option that has to be a semantics.
+ *
+ * @throws TypeError when it is none
+ */
+export function checkSemantics<Req, Res>(
+  owner: string,
+  semantics: Semantics<Req, Res> | undefined,
+): Semantics<Req, Res> {
+  if (typeof semantics?.spanName === 'function') return semantics;
+  throw new TypeError(`${owner}.semantics must be a Semantics with a spanName function`);
+}
+
+/**
+ * Lays options over the defaults.
+ *
+ * @param owner - name of the factory, for messages
+ * @throws TypeError for an unknown option or a wrong type
+ */
+export function tracingSettings<Req, Res>(
+  owner: string,
+  options: TracingOptions<Req, Res>,
+): TracingSettings<Req, Res> {
+  const given = resolveOptions<Open<Req, Res>>(owner, tracingDefaults, options);
+  return { ...given, semantics: checkSemantics(owner, given.semantics) };
+}
+
+type Open<Req, Res> = Omit<TracingSettings<Req, Res>, 'semantics'> & {
+  readonly semantics: Semantics<Req, Res> | undefined;
+};

@@ -1,0 +1,79 @@
+import { type BreakerSnapshot, sre, sreKratosV3, threshold } from 'keelson/breaker';
+import type { Gate } from 'keelson/core';
+import { seededRandom } from 'keelson/testing';
+
+/** A gate as the properties look at it. */
+export interface GateUnderTest {
+  readonly gate: Gate;
+  /** Everything it shows of itself at a moment; of this, the permits that were given and not yet released. */
+  snapshot(now: number): object & { readonly inflight: number };
+}
+
+/** Something that makes a fresh gate; the same one again for the same seed. */
+export interface GateFactory {
+  readonly name: string;
+  make(seed: number): GateUnderTest;
+}
+
+const shown = (gate: Gate & { snapshot(now: number): BreakerSnapshot }): GateUnderTest => ({
+  gate,
+  snapshot: (now) => gate.snapshot(now),
+});
+
+const throwing = () => {
+  throw new Error('a hook of the user');
+};
+
+/** Every gate for which the properties of gates.test.ts have to hold. Whoever writes a gate adds it here. */
+export const gates: GateFactory[] = [
+  { name: 'sre', make: (seed) => shown(sre({ random: seededRandom(seed), minRequests: 3, windowMs: 500 })) },
+  {
+    name: 'sre, few requests kept',
+    make: (seed) =>
+      shown(sre({ random: seededRandom(seed), minRequests: 1, maxRequests: 4, windowMs: 200, buckets: 3 })),
+  },
+  { name: 'sre as kratos v3', make: (seed) => shown(sre({ ...sreKratosV3, random: seededRandom(seed) })) },
+  {
+    name: 'sre, observed, with a hook that throws',
+    make: (seed) =>
+      shown(sre({ random: seededRandom(seed), minRequests: 1, mode: 'observe', onTransition: throwing })),
+  },
+  {
+    name: 'threshold',
+    make: (seed) =>
+      shown(
+        threshold({
+          random: seededRandom(seed),
+          minRequests: 3,
+          windowMs: 500,
+          openMs: 40,
+          probes: 2,
+          probeTimeoutMs: 60,
+        }),
+      ),
+  },
+  {
+    name: 'threshold, in a row and slow',
+    make: (seed) =>
+      shown(
+        threshold({
+          random: seededRandom(seed),
+          consecutiveFailures: 2,
+          slowMs: 20,
+          minRequests: 2,
+          openMs: 10,
+          openFactor: 1,
+          probes: 1,
+          probeTimeoutMs: 15,
+          onTransition: throwing,
+        }),
+      ),
+  },
+  {
+    name: 'threshold, observed',
+    make: (seed) =>
+      shown(
+        threshold({ random: seededRandom(seed), minRequests: 2, openMs: 20, probes: 3, mode: 'observe' }),
+      ),
+  },
+];

@@ -1,0 +1,95 @@
+import { GovernanceError, isGovernanceError, type RejectionCode, refusal, rejections } from 'keelson/core';
+import { afterEach, describe, expect, it } from 'vitest';
+
+describe('the table of refusals', () => {
+  it.each<[RejectionCode, number, number, boolean]>([
+    ['NO_ENDPOINT', 503, 14, true],
+    ['BREAKER_OPEN', 503, 14, true],
+    ['OVERLOADED', 503, 8, true],
+    ['RATE_LIMITED', 429, 8, true],
+    ['DEADLINE_EXCEEDED', 504, 4, false],
+    ['CANCELLED', 499, 1, false],
+    ['BODY_IDLE', 504, 4, false],
+    ['BAD_ENDPOINT', 502, 14, false],
+    ['SHUTTING_DOWN', 503, 14, true],
+  ])('%s is %d in HTTP, %d in gRPC; retryable: %s', (code, http, grpc, retryable) => {
+    const error = new GovernanceError(code, 'no');
+    expect([error.httpStatus, error.grpcStatus, error.retryable]).toEqual([http, grpc, retryable]);
+    expect(rejections[code]).toEqual({ http, grpc, retryable });
+  });
+
+  it('has no other', () => {
+    expect(Object.keys(rejections)).toHaveLength(9);
+  });
+});
+
+describe('GovernanceError', () => {
+  it('says what, why and who', () => {
+    const cause = new Error('below');
+    const error = new GovernanceError('OVERLOADED', 'too much', {
+      cause,
+      retryAfterMs: 5,
+      service: 'users',
+      side: 'server',
+    });
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({
+      name: 'GovernanceError',
+      message: 'too much',
+      code: 'OVERLOADED',
+      retryAfterMs: 5,
+      service: 'users',
+      side: 'server',
+      cause,
+    });
+    expect(String(error)).toBe('GovernanceError: too much');
+  });
+
+  it('bears its name in the first line of its stack', () => {
+    expect(new GovernanceError('OVERLOADED', 'too much').stack).toMatch(/^GovernanceError: too much\n/);
+    expect(refusal('OVERLOADED', 'too much').stack).toBe('GovernanceError: too much');
+  });
+
+  it('has no cause unless there is one', () => {
+    expect('cause' in new GovernanceError('OVERLOADED', 'x')).toBe(false);
+    expect('cause' in new GovernanceError('OVERLOADED', 'x', { cause: null })).toBe(true);
+  });
+});
+
+describe('isGovernanceError', () => {
+  it.each([
+    [new GovernanceError('OVERLOADED', 'x'), true],
+    [refusal('OVERLOADED', 'x'), true],
+    // As another copy of the package would make it.
+    [Object.assign(new Error('x'), { [Symbol.for('keelson.GovernanceError')]: true }), true],
+    [new Error('x'), false],
+    [{ code: 'OVERLOADED', name: 'GovernanceError' }, false],
+    [null, false],
+    [undefined, false],
+    ['OVERLOADED', false],
+    [() => undefined, false],
+  ])('%s: %s', (thrown, expected) => {
+    expect(isGovernanceError(thrown)).toBe(expected);
+  });
+});
+
+describe('refusal', () => {
+  const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit') as PropertyDescriptor;
+  afterEach(() => {
+    Object.defineProperty(Error, 'stackTraceLimit', limit);
+  });
+
+  it('takes no stack, and leaves that of others alone', () => {
+    Error.stackTraceLimit = 7;
+    expect(refusal('OVERLOADED', 'no').stack).not.toContain('\n');
+    expect(Error.stackTraceLimit).toBe(7);
+    expect(new Error('other').stack).toContain('\n');
+  });
+
+  it('takes a stack where it may not be left out', () => {
+    Object.defineProperty(Error, 'stackTraceLimit', { value: 10, writable: false, configurable: true });
+    const error = refusal('OVERLOADED', 'no', { retryAfterMs: 3 });
+    expect(error).toMatchObject({ code: 'OVERLOADED', retryAfterMs: 3 });
+    expect(error.stack).toContain('\n');
+  });
+});
