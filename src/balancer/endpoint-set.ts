@@ -97,7 +97,6 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
   members: readonly M[] = [];
   private readonly known = new Map<string, M>();
   private updates = 0;
-  private filled = false;
 
   /**
    * @param make - makes the state of a newcomer
@@ -125,7 +124,6 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
       members.push(member);
     }
     this.members = members;
-    this.filled ||= members.length > 0;
     for (const member of this.known.values()) if (member.inflight === 0) this.forgetLeaver(member);
     if (this.ramp !== undefined) this.callOffRamps(now);
   }
@@ -156,12 +154,12 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
 
   private join(endpoint: E, now: number): M {
     const member = this.make(endpoint, now);
-    if (this.filled && this.ramp !== undefined) member.chill(this.ramp, now);
+    if (this.ramp !== undefined) member.chill(this.ramp, now);
     this.known.set(endpoint.id, member);
     return member;
   }
 
-  /** When most are new, sparing them would only crush the few that are not. */
+  /** When most are new, as all are at first, sparing them would only crush the few that are not. */
   private callOffRamps(now: number): void {
     let cold = 0;
     for (const member of this.members) if (member.isCold(now)) cold++;

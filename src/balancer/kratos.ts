@@ -45,6 +45,7 @@ export const kratosV1: P2cOptions = {
   meter: () => new KratosMeter(first),
   forcePickMs: 3000,
   toleranceRatio: 0,
+  scanUpTo: 0,
   weighting: 'load',
   redraws: 3,
 };
@@ -59,6 +60,7 @@ export const kratosV2: P2cOptions = {
   meter: () => new KratosMeter(second),
   forcePickMs: 3000,
   toleranceRatio: 0,
+  scanUpTo: 0,
   weighting: 'none',
 };
 
@@ -73,5 +75,6 @@ export const kratosV3: P2cOptions = {
   meter: () => new KratosMeter(third),
   forcePickMs: 3000,
   toleranceRatio: 0,
+  scanUpTo: 0,
   weighting: 'none',
 };

@@ -99,6 +99,7 @@ export const outlierEjectionDefaults = {
   maxEjectionMs: 60_000,
   maxEjectedRatio: 0.7,
   panicRatio: 0.3,
+  /** Nobody is told. */
   onEjection: undefined as ((ejection: Ejection) => void) | undefined,
 };
 
@@ -130,6 +131,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     this.endpoints = endpoints;
     this.conducts = new Map();
     for (const endpoint of endpoints) {
+      if (this.conducts.has(endpoint.id)) continue;
       const conduct = before.get(endpoint.id) ?? new Conduct(endpoint, this.options.windowMs);
       conduct.endpoint = endpoint;
       conduct.seenIn = this.updates;

@@ -207,7 +207,7 @@ class P2c<E extends Endpoint> implements Balancer<E> {
 
 /**
  * Power of two choices: draws two different endpoints at random and takes the one with the lower load. Constant time
- * per pick, and the most loaded endpoint is never picked unless it is compared with itself.
+ * per pick, and the most loaded endpoint is never picked but when it is forced.
  *
  * The right choice for nearly every service. Not for calls that should find a warm cache: {@link rendezvous}. It
  * sees this client's own calls only, so with many clients and few calls each it is little better than chance.

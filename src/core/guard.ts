@@ -113,7 +113,7 @@ export function settle<Req, Res>(
  * and the only one that releases.
  *
  * Use it for what counts calls of a whole client or server (a limiter); breakers per endpoint belong to
- * {@link balance}, which can pick another endpoint when one refuses.
+ * `balance`, which can pick another endpoint when one refuses.
  *
  * @param gates - asked in order; cheapest first
  * @throws GovernanceError (as a rejection) with the code of the gate that refused

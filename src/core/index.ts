@@ -42,6 +42,7 @@ export type {
 export { type Ask, allOf, type Gate, type Permit } from './gate.js';
 export { type GuardOptions, guard } from './guard.js';
 export { compose, type Handler, type Middleware } from './handler.js';
+export { handlerError } from './handler-error.js';
 export { type KeyedGate, type KeyedOptions, type KeyedSettings, keyed, keyedDefaults } from './keyed.js';
 export { type ForwardMetadataOptions, forwardMetadata, forwardMetadataDefaults } from './metadata.js';
 export type { Feedback, Outcome, ServerLoad } from './outcome.js';

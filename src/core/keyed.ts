@@ -21,7 +21,9 @@ export interface KeyedOptions {
 
 /** {@link KeyedOptions} with nothing left open. */
 export interface KeyedSettings {
+  /** Which part of the call tells keys apart. */
   readonly by: 'operation' | 'key' | ((ask: Ask | undefined) => string);
+  /** Most keys that are remembered. */
   readonly maxKeys: number;
 }
 

@@ -9,8 +9,8 @@ export interface Backoff {
 }
 
 /**
- * How long to wait after so many failures in a row: anything between 0 and a bound that doubles each time, so that clients
- * that failed together do not come back together.
+ * How long to wait after so many failures in a row: anything between 0 and a bound that doubles each time, so that
+ * clients that failed together do not come back together.
  *
  * Source: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015: "full jitter".
  *

@@ -65,7 +65,10 @@ export function readReply(body: string): Reply {
   };
 }
 
-/** A replicated registration comes with its addresses joined by commas; a comma inside an address is followed by no scheme. */
+/**
+ * A replicated registration comes with its addresses joined by commas; a comma inside an address is followed by no
+ * scheme.
+ */
 function addressesOf(value: LosslessJson | undefined): string[] {
   return strings(value)
     .flatMap((address) => address.split(/,(?=[a-z][a-z0-9+.-]*:\/\/)/i))
@@ -78,9 +81,10 @@ function weightOf(labels: ReadonlyMap<string, string>): number {
 }
 
 /**
- * The id of an instance, new for every process. Our own and kratos' instances carry one. For others it is made of the host name
- * and `dirty_timestamp`: that one is set when a process registers and travels to the other nodes, whereas `reg_timestamp`
- * is stamped by each node anew, so that with it every change of node would look like a restart of everything.
+ * The id of an instance, new for every process. Our own and kratos' instances carry one. For others it is made of the
+ * host name and `dirty_timestamp`: that one is set when a process registers and travels to the other nodes, whereas
+ * `reg_timestamp` is stamped by each node anew, so that with it every change of node would look like a restart of
+ * everything.
  */
 function idOf(fields: Fields, hostname: string, zone: string, labels: ReadonlyMap<string, string>): string {
   const given = labels.get(idLabel);
@@ -129,7 +133,10 @@ function readInstance(
   };
 }
 
-/** Reads what a node says of one service: its instances of all zones that are up. What cannot be read is left out, one by one. */
+/**
+ * Reads what a node says of one service: its instances of all zones that are up. What cannot be read is left out, one
+ * by one.
+ */
 export function readList(
   info: LosslessJson | undefined,
   service: string,

@@ -21,13 +21,13 @@ import { WatchedService } from './watched-service.js';
 /** Options of {@link discovery}. */
 export interface DiscoveryOptions {
   /**
-   * Nodes of the registry to start from: `http://127.0.0.1:7171`. The others of the own zone are learned from them; these stay
-   * as the way back when everything learned is gone.
+   * Nodes of the registry to start from: `http://127.0.0.1:7171`. The others of the own zone are learned from them;
+   * these stay as the way back when everything learned is gone.
    */
   readonly nodes: readonly string[];
   /**
-   * Failure domain of this process: which nodes are learned, and the zone of instances that name none. Instances of all zones
-   * are found; preferring one is the balancer's business.
+   * Failure domain of this process: which nodes are learned, and the zone of instances that name none. Instances of
+   * all zones are found; preferring one is the balancer's business.
    *
    * @defaultValue `undefined`: the environment variable `ZONE`, else `default`
    */
@@ -45,65 +45,69 @@ export interface DiscoveryOptions {
    */
   readonly region?: string | undefined;
   /**
-   * What this client calls itself in polls. Has to be its own: the original server hands the answers of one name to whoever
-   * bears it. Not the `hostname` of instances.
+   * What this client calls itself in polls. Has to be its own: the original server hands the answers of one name to
+   * whoever bears it. Not the `hostname` of instances.
    *
    * @defaultValue `undefined`: host name, process id and a random part
    */
   readonly hostname?: string | undefined;
   /**
-   * Longest time between renewals, in milliseconds; shortened by up to a fifth at random. The original server drops an
-   * instance 90 s after its last renewal, and doubts itself when it sees less than 1.7 a minute. A larger value costs less, and
-   * fewer lost renewals are forgiven.
+   * Longest time between renewals, in milliseconds; shortened by up to a fifth at random. The original server drops
+   * an instance 90 s after its last renewal, and doubts itself when it sees less than 1.7 a minute. A larger value
+   * costs less, and fewer lost renewals are forgiven.
    *
    * @defaultValue `30_000`
    */
   readonly renewMs?: number | undefined;
   /**
-   * How long the registry is asked to hold a poll when nothing changes, in milliseconds; the original server holds none longer
-   * than 30 s. Lower it below the idle limit of whatever stands between. A larger value means fewer empty polls.
+   * How long the registry is asked to hold a poll when nothing changes, in milliseconds; the original server holds
+   * none longer than 30 s. Lower it below the idle limit of whatever stands between. A larger value means fewer empty
+   * polls.
    *
    * @defaultValue `30_000`
    */
   readonly pollMs?: number | undefined;
   /**
-   * Shortest time between the starts of two polls, in milliseconds. A larger value gathers more changes into one, and shows them later.
+   * Shortest time between the starts of two polls, in milliseconds. A larger value gathers more changes into one, and
+   * shows them later.
    *
    * @defaultValue `100`
    */
   readonly pollGapMs?: number | undefined;
   /**
-   * How often lists are fetched although no change was announced, in milliseconds, a fifth more or less at random. Needed with the
-   * original server, which announces neither the leaving of a last instance nor, to most, a change of status or labels. A
-   * larger value costs less, and such changes show later. `Infinity` for never.
+   * How often lists are fetched although no change was announced, in milliseconds, a fifth more or less at random.
+   * Needed with the original server, which announces neither the leaving of a last instance nor, to most, a change of
+   * status or labels. A larger value costs less, and such changes show later. `Infinity` for never.
    *
    * @defaultValue `60_000`
    */
   readonly recheckMs?: number | undefined;
   /**
-   * How long instances stay, with the resolution marked stale, when a list leaves them out that may be wrong: an empty one, or one of
-   * the first after the registry was away, when others have not registered anew yet. In milliseconds. A larger value
-   * survives a slower recovery of the registry, and calls what is really gone for longer. 0 believes every list.
+   * How long instances stay, with the resolution marked stale, when a list leaves them out that may be wrong: an
+   * empty one, or one of the first after the registry was away, when others have not registered anew yet. In
+   * milliseconds. A larger value survives a slower recovery of the registry, and calls what is really gone for
+   * longer. 0 believes every list.
    *
    * @defaultValue `60_000`
    */
   readonly removalHoldMs?: number | undefined;
   /**
-   * How often another node is asked, for an even spread, in milliseconds, a tenth more or less at random. Without effect with one
-   * node. `Infinity` for never.
+   * How often another node is asked, for an even spread, in milliseconds, a tenth more or less at random. Without
+   * effect with one node. `Infinity` for never.
    *
    * @defaultValue `1_800_000`
    */
   readonly rotateMs?: number | undefined;
   /**
-   * How long a node may take to answer anything but a poll, in milliseconds. A larger value forgives a slower node, and notices a
-   * dead one later.
+   * How long a node may take to answer anything but a poll, in milliseconds. A larger value forgives a slower node,
+   * and notices a dead one later.
    *
    * @defaultValue `5_000`
    */
   readonly requestTimeoutMs?: number | undefined;
   /**
-   * How long a connection to a node may take to be made, in milliseconds. Without effect with a `transport` of your own.
+   * How long a connection to a node may take to be made, in milliseconds. Without effect with a `transport` of your
+   * own.
    *
    * @defaultValue `3_000`
    */
@@ -115,8 +119,8 @@ export interface DiscoveryOptions {
    */
   readonly maxReplyBytes?: number | undefined;
   /**
-   * A file that keeps the last good lists, for a process that starts while the registry is away: they serve, marked stale, until it
-   * answers. Written with every change, atomically. Give each process its own.
+   * A file that keeps the last good lists, for a process that starts while the registry is away: they serve, marked
+   * stale, until it answers. Written with every change, atomically. Give each process its own.
    *
    * @defaultValue `undefined`: none
    */
@@ -163,6 +167,7 @@ export const discoveryDefaults = {
   connectTimeoutMs: 3_000,
   maxReplyBytes: 16_777_216,
   snapshotFile: undefined as string | undefined,
+  /** Nobody is told. */
   onEvent: undefined as ((event: DiscoveryEvent) => void) | undefined,
   clock: systemClock,
   random: systemRandom,
@@ -354,12 +359,12 @@ function nodeOf(node: unknown): string {
 }
 
 /**
- * A client of the discovery protocol that bilibili's registry, kratos and `keelson registry` speak: finds services by long polls,
- * registers and renews, over any number of nodes.
+ * A client of the discovery protocol that bilibili's registry, kratos and `keelson registry` speak: finds services by
+ * long polls, registers and renews, over any number of nodes.
  *
- * Use it when services come and go. Nothing it does throws into your calls: while the registry is away the last good lists serve,
- * marked stale, and everything is tried again for ever, with jitter. For fixed addresses use {@link staticEndpoints}, for names in
- * DNS `dns`, in tests {@link memory}.
+ * Use it when services come and go. Nothing it does throws into your calls: while the registry is away the last good
+ * lists serve, marked stale, and everything is tried again for ever, with jitter. For fixed addresses use {@link
+ * staticEndpoints}, for names in DNS `dns`, in tests {@link memory}.
  *
  * @param options - only `nodes` is needed
  * @throws TypeError for nodes that are no URLs or an unknown option, RangeError for a number out of range
@@ -371,9 +376,9 @@ function nodeOf(node: unknown): string {
  * await registration.deregister();
  * ```
  *
- * Source: bilibili/discovery at 1e12d5c (`http/discovery.go`, `registry/registry.go`, `naming/client.go`). Unlike its clients this one
- * keeps timestamps exact, takes -304 for success, backs off with jitter, keeps the timestamp of an empty list, notices that the
- * last instance left, and ends its renewals before it cancels.
+ * Source: bilibili/discovery at 1e12d5c (`http/discovery.go`, `registry/registry.go`, `naming/client.go`). Unlike its
+ * clients this one keeps timestamps exact, takes -304 for success, backs off with jitter, keeps the timestamp of an
+ * empty list, notices that the last instance left, and ends its renewals before it cancels.
  */
 export function discovery(options: DiscoveryOptions): Registry {
   if (typeof options !== 'object' || options === null)

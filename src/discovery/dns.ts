@@ -18,8 +18,8 @@ export type { DnsQueries } from './dns-lookup.js';
 /** Options of {@link dns}. */
 export interface DnsOptions {
   /**
-   * For each service the name to look up, as a URL: `http://users.prod.svc.cluster.local:8080`. With SRV records the ports are
-   * theirs, and the URL has none: `grpc://_grpc._tcp.users.internal`. Search domains do not apply.
+   * For each service the name to look up, as a URL: `http://users.prod.svc.cluster.local:8080`. With SRV records the
+   * ports are theirs, and the URL has none: `grpc://_grpc._tcp.users.internal`. Search domains do not apply.
    */
   readonly services: Readonly<Record<string, string>>;
   /**
@@ -29,28 +29,30 @@ export interface DnsOptions {
    */
   readonly type?: 'A' | 'AAAA' | 'SRV' | undefined;
   /**
-   * Longest time between two look-ups, in milliseconds, shortened by up to a tenth at random; the records' own ttl when that is
-   * shorter. Node tells no ttl for SRV. A larger value asks less, and shows changes later.
+   * Longest time between two look-ups, in milliseconds, shortened by up to a tenth at random; the records' own ttl
+   * when that is shorter. Node tells no ttl for SRV. A larger value asks less, and shows changes later.
    *
    * @defaultValue `30_000`
    */
   readonly refreshMs?: number | undefined;
   /**
-   * Shortest time between two look-ups, in milliseconds, whatever the ttl says. A larger value protects the name server from a ttl
-   * of 0.
+   * Shortest time between two look-ups, in milliseconds, whatever the ttl says. A larger value protects the name
+   * server from a ttl of 0.
    *
    * @defaultValue `1_000`
    */
   readonly minRefreshMs?: number | undefined;
   /**
-   * How long the last good list is kept, marked stale, when an answer is empty or the name is gone; milliseconds. A larger value forgives
-   * longer mistakes of the name server, and calls what is really gone for longer. 0 believes at once.
+   * How long the last good list is kept, marked stale, when an answer is empty or the name is gone; milliseconds. A
+   * larger value forgives longer mistakes of the name server, and calls what is really gone for longer. 0 believes at
+   * once.
    *
    * @defaultValue `60_000`
    */
   readonly removalHoldMs?: number | undefined;
   /**
-   * How long one query waits for a name server, in milliseconds; it is tried twice. Without effect with a `resolver` of your own.
+   * How long one query waits for a name server, in milliseconds; it is tried twice. Without effect with a `resolver`
+   * of your own.
    *
    * @defaultValue `2_000`
    */
@@ -141,12 +143,12 @@ function targetOf(service: string, text: string, type: Settings['type']): DnsTar
 /**
  * A resolver that looks names up again and again.
  *
- * Use it with Kubernetes headless services (A, AAAA), Consul's DNS or anything that publishes SRV. It learns of changes only at the next look-up
- * and knows nothing of health, zones or restarts: where there is a registry, use that. Of SRV records only those of the best
- * priority are taken; their weights become the instances'.
+ * Use it with Kubernetes headless services (A, AAAA), Consul's DNS or anything that publishes SRV. It learns of
+ * changes only at the next look-up and knows nothing of health, zones or restarts: where there is a registry, use
+ * that. Of SRV records only those of the best priority are taken; their weights become the instances'.
  *
- * While the name server fails, the last good list serves, marked stale. A name that is gone, or has no records, counts as an
- * empty list, which is believed after `removalHoldMs`.
+ * While the name server fails, the last good list serves, marked stale. A name that is gone, or has no records,
+ * counts as an empty list, which is believed after `removalHoldMs`.
  *
  * @param options - only `services` is needed
  * @throws TypeError for a name that cannot be looked up or an unknown option, RangeError for a value out of range

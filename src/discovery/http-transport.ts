@@ -10,7 +10,10 @@ export interface HttpTransportInit {
   readonly connectTimeoutMs: number;
 }
 
-/** A kept connection that the server closed at the moment we wrote to it: nothing was read, and all our requests may be repeated. */
+/**
+ * A kept connection that the server closed at the moment we wrote to it: nothing was read, and all our requests may
+ * be repeated.
+ */
 function wasStale(request: http.ClientRequest, error: NodeJS.ErrnoException): boolean {
   return request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
 }
@@ -93,8 +96,8 @@ function readBody(response: http.IncomingMessage, maxBytes: number): Promise<str
 }
 
 /**
- * Plain HTTP/1.1 on kept connections. `fetch` would do but for one thing: its sockets hold the process, and a long poll is
- * under way at nearly all times.
+ * Plain HTTP/1.1 on kept connections. `fetch` would do but for one thing: its sockets hold the process, and a long
+ * poll is under way at nearly all times.
  */
 export function httpTransport(init: HttpTransportInit): RegistryTransport {
   return new HttpTransport(init);

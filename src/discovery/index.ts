@@ -1,5 +1,6 @@
 /**
- * Finding services and being found: the contracts, the client of the discovery protocol, and registries for tests and fixed sets.
+ * Finding services and being found: the contracts, the client of the discovery protocol, and registries for tests and
+ * fixed sets.
  *
  * @module
  */

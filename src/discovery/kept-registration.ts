@@ -14,13 +14,15 @@ export interface KeptRegistrationInit {
   readonly clock: Clock;
   readonly random: Random;
   readonly renewMs: number;
-  /** How long taking it out may take, over all tries; milliseconds. */
+  /** How long the first registration and the taking out may take, each over all tries; milliseconds. */
   readonly requestTimeoutMs: number;
   readonly tell: (event: DiscoveryEvent) => void;
 }
 
 const retries: Backoff = { firstMs: 1_000, maxMs: 15_000 };
 const refusals: Backoff = { firstMs: 5_000, maxMs: 300_000 };
+/** Least time between two tries, whatever the jitter. */
+const gapMs = 100;
 const missing = -404;
 
 type Verdict = 'ok' | 'missing' | 'refused' | 'silent';
@@ -55,7 +57,7 @@ export class KeptRegistration implements Registration {
   }
 
   /**
-   * Registers at the first node that answers, each tried once; then keeps at it in the background.
+   * Registers at the first node that answers, for as long as one request may take; then keeps at it in the background.
    *
    * @throws Error when a node refuses
    */
@@ -67,13 +69,15 @@ export class KeptRegistration implements Registration {
   }
 
   private async begin(): Promise<void> {
-    for (let left = this.init.session.round; left > 0 && !this.known && !this.over; left--) {
-      await this.step(true);
-      // Nobody registers what is not there: the answer is as good as a refusal.
-      if (this.last === 'refused' || this.last === 'missing') {
+    const { clock, session, requestTimeoutMs } = this.init;
+    const until = clock.now() + requestTimeoutMs;
+    for (let left = session.round; left > 0 && !this.known && !this.over; left--) {
+      await this.step({ holdsProcess: true, timeoutMs: Math.max(1, until - clock.now()) });
+      if (this.last === 'refused') {
         this.over = true;
         throw new Error(`the registry refused ${this.instance.service}: ${this.lastReason}`);
       }
+      if (clock.now() >= until) return;
     }
   }
 
@@ -85,28 +89,33 @@ export class KeptRegistration implements Registration {
   private async keep(): Promise<void> {
     while (!this.over) {
       await this.pause.wait(this.delayMs());
-      if (!this.over) await this.step(false);
+      if (!this.over) await this.step({ holdsProcess: false });
     }
   }
 
   private delayMs(): number {
     const { random, renewMs } = this.init;
-    if (this.last === 'refused') return fullJitterMs(this.failures, random, refusals) + retries.firstMs;
-    if (this.last === 'silent') return Math.min(renewMs, fullJitterMs(this.failures, random, retries));
+    if (this.last === 'refused') return gapMs + fullJitterMs(this.failures, random, refusals);
+    if (this.last === 'silent')
+      return gapMs + Math.min(renewMs, fullJitterMs(this.failures, random, retries));
     // Never more than asked: the server counts on two renewals a minute before it doubts itself.
     return this.known ? renewMs * (0.8 + 0.2 * random()) : 0;
   }
 
   /** One registration or renewal. Never throws. */
-  private async step(holdsProcess: boolean): Promise<void> {
-    const path = this.known ? '/discovery/renew' : '/discovery/register';
-    const form = this.known ? identityForm(this.instance) : registrationForm(this.instance);
-    this.last = await this.post(path, form, { holdsProcess });
+  private async step(how: How): Promise<void> {
+    this.last = this.known
+      ? await this.post('/discovery/renew', identityForm(this.instance), how)
+      : await this.post('/discovery/register', registrationForm(this.instance), how);
+    // Nobody registers what is there already: that it is missing is no answer, and must not be followed at once by
+    // another try.
+    if (this.last === 'missing' && !this.known) this.last = 'refused';
     this.failures = this.last === 'ok' || this.last === 'missing' ? 0 : this.failures + 1;
     if (this.last === 'ok') this.become('registered');
     else if (this.last === 'refused') this.become('refused');
     else if (this.last === 'missing' || this.failures >= this.init.session.round) this.become('lost');
-    // A node that forgot us, or will not renew what it once took, has to be told everything again; silence says nothing.
+    // A node that forgot us, or will not renew what it once took, has to be told everything again; silence says
+    // nothing.
     if (this.last !== 'silent') this.known = this.last === 'ok';
   }
 

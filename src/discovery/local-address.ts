@@ -6,8 +6,8 @@ function plain(address: string): string {
 }
 
 /**
- * Which address of this host leads to a node. A UDP socket that is connected sends nothing, it only asks the routing table; so
- * this works while the node is down.
+ * Which address of this host leads to a node. A UDP socket that is connected sends nothing, it only asks the routing
+ * table; so this works while the node is down.
  *
  * @param node - base URL
  * @returns an IP address without brackets, or `undefined` when there is no way to the node

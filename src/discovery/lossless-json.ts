@@ -147,8 +147,8 @@ class Reader {
  * Reads JSON and keeps every integer exact: those beyond ±(2^53 - 1) become a bigint, all others a number.
  *
  * Use it for the discovery protocol, whose timestamps count nanoseconds (about 1.8e18) and must be echoed to the digit;
- * `JSON.parse` rounds nearly all of them, and Node 20's gives no source text. Not a general replacement: it is several times slower.
- * Objects have no prototype, so no key can reach one; of a repeated key the last value counts.
+ * `JSON.parse` rounds nearly all of them, and Node 20's gives no source text. Not a general replacement: it is several
+ * times slower. Objects have no prototype, so no key can reach one; of a repeated key the last value counts.
  *
  * @throws SyntaxError for anything that is not JSON, nesting deeper than 100, an integer of more than 1000 digits,
  * or a number that no double can hold
@@ -162,8 +162,9 @@ export function parse(text: string): LosslessJson {
 /**
  * Writes plain data as JSON; a bigint becomes a bare number.
  *
- * As with `JSON.stringify`, members that are undefined, functions or symbols are left out (null inside an array), numbers that
- * are not finite become null and `toJSON` is honoured. Unlike it, `-0` is kept, so that reading back gives the same value.
+ * As with `JSON.stringify`, members that are undefined, functions or symbols are left out (null inside an array),
+ * numbers that are not finite become null and `toJSON` is honoured. Unlike it, `-0` is kept, so that reading back
+ * gives the same value.
  *
  * @throws TypeError when there is nothing to write, or nesting is deeper than 100, as in a cycle
  * @example

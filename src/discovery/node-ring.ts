@@ -16,7 +16,8 @@ function shuffled<T>(items: readonly T[], random: Random): T[] {
  * Which node of a registry to ask: one until it fails, then the next. Learned nodes come first, in an order of this
  * process's own, so that clients spread; the seeds follow, so that they help when everything learned is gone.
  *
- * The answers of different nodes never mix: whoever asks names the node that failed, and one failure seen by two moves once.
+ * The answers of different nodes never mix: whoever asks names the node that failed, and one failure seen by two
+ * moves once.
  */
 export class NodeRing {
   private readonly seeds: readonly string[];

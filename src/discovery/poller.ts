@@ -37,8 +37,9 @@ const missing = -404;
 /**
  * One loop for all watched services: fetch what the node has not told yet, then wait in a long poll for changes.
  *
- * Fetching again now and then is no luxury: when the last instance of a service leaves, the original server wakes nobody
- * and says nothing in later polls, and a change of status or labels by `/set` reaches only who was parked at that instant.
+ * Fetching again now and then is no luxury: when the last instance of a service leaves, the original server wakes
+ * nobody and says nothing in later polls, and a change of status or labels by `/set` reaches only who was parked at
+ * that instant.
  */
 export class Poller {
   private readonly services = new Map<string, WatchedService>();
@@ -124,13 +125,15 @@ export class Poller {
       const node = this.choose(startedAt);
       this.added = false;
       let news = await this.fetch(node, startedAt);
-      // Who came meanwhile is fetched before anything is parked: a poll keeps silent about a service that does not exist.
+      // Who came meanwhile is fetched before anything is parked: a poll keeps silent about a service that does not
+      // exist.
       if (this.added || this.services.size === 0 || this.closed) return 0;
       const parkedAt = clock.now();
       news = (await this.poll(node)) || news;
       this.answered();
       this.failures = 0;
-      this.idle = news || clock.now() - parkedAt >= parkedMs ? 0 : this.idle + 1;
+      this.idle =
+        news || clock.now() - parkedAt >= Math.min(parkedMs, this.init.pollMs / 2) ? 0 : this.idle + 1;
       const gapMs = Math.max(0, pollGapMs - (clock.now() - startedAt));
       return this.idle === 0 ? gapMs : gapMs + fullJitterMs(this.idle, random, idlings);
     } catch (error) {
@@ -170,7 +173,10 @@ export class Poller {
     if (this.rotateAt === 0) this.rotateAt = now + rotateMs * (0.9 + 0.2 * random());
   }
 
-  /** Asks for the lists of what this node has not told yet; of everything when that is due. @returns whether there was news */
+  /**
+   * Asks for the lists of what this node has not told yet; of everything when that is due. @returns whether there was
+   * news
+   */
   private async fetch(node: string, now: number): Promise<boolean> {
     const due = now >= this.recheckAt;
     const asked = [...this.services.values()].filter((service) => due || !service.checkedBy(node));

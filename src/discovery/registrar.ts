@@ -3,11 +3,14 @@ import type { Resolver } from './resolver.js';
 
 /** A registration that is being kept alive. */
 export interface Registration {
-  /** Whether the registry has it, as far as is known. False while the registry is away since the start, and after the end. */
+  /**
+   * Whether the registry has it, as far as is known. False while the registry is away since the start, and after the
+   * end.
+   */
   readonly registered: boolean;
   /**
-   * Takes the instance out and stops renewing, in this order: a renewal under way cannot bring it back. Never rejects and
-   * never takes longer than one request may: what cannot be taken out expires by itself. A second call joins the first.
+   * Stops renewing and takes the instance out, so that a renewal under way cannot bring it back. Never rejects, and
+   * ends in bounded time: what cannot be taken out expires by itself. A second call joins the first.
    */
   deregister(): Promise<void>;
 }
@@ -15,8 +18,9 @@ export interface Registration {
 /** Makes instances known. */
 export interface Registrar {
   /**
-   * Registers and keeps renewing until told to stop. Rejects if the first registration is refused. When the registry is
-   * away it resolves all the same, not yet `registered`, and goes on trying: a service must be able to start without it.
+   * Registers and keeps renewing until told to stop. Rejects if the first registration is refused. When the registry
+   * is away it resolves all the same, not yet `registered`, and goes on trying: a service must be able to start
+   * without it.
    */
   register(instance: ServiceInstance): Promise<Registration>;
 }

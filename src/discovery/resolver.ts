@@ -22,6 +22,8 @@ export interface Watch {
  */
 export interface Resolver {
   /**
+   * Subscribes to one service.
+   *
    * @param service - logical name
    * @param onChange - called with the first snapshot as soon as there is one, synchronously when it is already
    * known, and then at each change; what it throws never reaches the resolver's own work

@@ -18,11 +18,11 @@ export interface ServiceViewInit {
 /**
  * What is known of one service, and how far a source is believed that may be away or may have lost its memory.
  *
- * A list that leaves nothing out is believed at once, and so is one that leaves out what the same source listed before. But an
- * empty list, and those within `removalHoldMs` after the source was away, may only mean that instances have not registered
- * anew yet: who is left out without having been confirmed since is kept for at most `removalHoldMs`, and the view is
- * stale. Otherwise a registry that restarts with an empty memory would take every service down with it, or send all traffic to the
- * first instance that came back.
+ * A list that leaves nothing out is believed at once, and so is one that leaves out what the same source listed
+ * before. But an empty list, and those within `removalHoldMs` after the source was away, may only mean that instances
+ * have not registered anew yet: who is left out without having been confirmed since is kept for at most
+ * `removalHoldMs`, and the view is stale. Otherwise a registry that restarts with an empty memory would take every
+ * service down with it, or send all traffic to the first instance that came back.
  */
 export class ServiceView {
   private readonly feed: Feed;
@@ -76,7 +76,9 @@ export class ServiceView {
     return changed;
   }
 
-  /** The source cannot be asked: the last good list serves, marked stale. Nothing is said of a service never heard of. */
+  /**
+   * The source cannot be asked: the last good list serves, marked stale. Nothing is said of a service never heard of.
+   */
   lose(reason: string): void {
     this.release();
     if (this.feed.current) this.show(this.feed.current.instances, reason);
@@ -108,10 +110,9 @@ export class ServiceView {
   private keep(kept: readonly ServiceInstance[], next: readonly ServiceInstance[]): void {
     // Not moved by further doubts: a source that fails every minute would keep the gone for ever.
     this.hold ??= this.init.clock.after(this.init.removalHoldMs, () => this.believe());
-    const reason =
-      next.length === 0
-        ? 'the source lists no instance; the last good list is kept for a while'
-        : `the source was away and leaves out ${kept.length} of ${next.length + kept.length} instances; they are kept for a while`;
+    const all = next.length + kept.length;
+    const what = next.length === 0 ? 'no instance' : `${next.length} of ${all} instances`;
+    const reason = `the source lists ${what}; the others of the last good list are kept for a while`;
     this.show([...next, ...kept].sort(byId), reason);
   }
 

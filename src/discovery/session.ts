@@ -116,7 +116,8 @@ function nodeUrl(address: string, scheme: string): string[] {
 }
 
 function understand({ status, body }: RegistryReply): Reply {
-  // The protocol always answers 200. An envelope under another status is a server that means well; anything else is not ours.
+  // The protocol always answers 200. An envelope under another status is a server that means well; anything else is
+  // not ours.
   if (status >= 500) throw new Error(`HTTP status ${status}`);
   let reply: Reply;
   try {

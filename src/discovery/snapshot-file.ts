@@ -84,8 +84,8 @@ async function readBounded(path: string): Promise<string | undefined> {
 }
 
 /**
- * Writes a snapshot so that a reader finds the old one or the new one, never half of one: to a file beside it, to the disk, then
- * renamed. Readable by this user alone, since labels may tell more than others should know.
+ * Writes a snapshot so that a reader finds the old one or the new one, never half of one: to a file beside it, to the
+ * disk, then renamed. Readable by this user alone, since labels may tell more than others should know.
  */
 export async function writeSnapshot(path: string, env: string, snapshot: Snapshot): Promise<void> {
   const beside = `${path}.${randomUUID()}.tmp`;

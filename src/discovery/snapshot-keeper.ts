@@ -17,7 +17,10 @@ export interface SnapshotKeeperInit {
 /** Changes come in bursts; a disk wants one write for each. */
 const debounceMs = 1_000;
 
-/** Loads one snapshot at the start, and writes a new one some time after each change. The disk never gets in anybody's way. */
+/**
+ * Loads one snapshot at the start, and writes a new one some time after each change. The disk never gets in anybody's
+ * way.
+ */
 export class SnapshotKeeper {
   private timer: Timer | undefined;
   /** All reads and writes, one after the other. */

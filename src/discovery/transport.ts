@@ -10,7 +10,9 @@ export interface RegistryRequest {
   readonly maxReplyBytes: number;
   /** Ends it: time is up, or nobody waits any more. */
   readonly signal: AbortSignal;
-  /** Whether the process has to stay for the answer. Only what a user awaits does; a long poll must not hold anybody. */
+  /**
+   * Whether the process has to stay for the answer. Only what a user awaits does; a long poll must not hold anybody.
+   */
   readonly holdsProcess: boolean;
 }
 

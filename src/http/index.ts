@@ -15,7 +15,7 @@ export { formatLoad, loadHeader, parseLoad } from './load-header.js';
 export { type PoolOptions, poolDefaults, type TlsOptions, tlsDefaults } from './pool.js';
 export { priorityHeader } from './priority.js';
 export { httpProtocol } from './protocol.js';
-export { handlerError, recover } from './recover.js';
+export { recover } from './recover.js';
 export { replyWithError, shedHeader } from './reply.js';
 export type { HttpRequest } from './request.js';
 export { parseRetryAfter, retryAfterCapMs } from './retry-after.js';

@@ -1,11 +1,8 @@
 import type { Call } from '../core/call.js';
 import { invoke, type Middleware } from '../core/handler.js';
-import { callKey } from '../core/values.js';
+import { handlerError } from '../core/handler-error.js';
 import type { HttpExchange } from './exchange.js';
 import { replyWithError } from './reply.js';
-
-/** What a handler threw, for middlewares outside of {@link recover}: they see a response, and find its cause here. */
-export const handlerError = callKey<unknown>('keelson.handlerError');
 
 /**
  * Answers calls whose handler failed, so that everything outside sees a response with a status. A refusal is answered

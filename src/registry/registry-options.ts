@@ -98,6 +98,7 @@ export const registryDefaults = {
   closeTimeoutMs: 2_000,
   limits: {} as RegistryLimitOptions,
   clock: systemClock,
+  /** Nobody is told. */
   onEvent: undefined as ((event: RegistryEvent) => void) | undefined,
 };
 

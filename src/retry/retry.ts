@@ -103,7 +103,9 @@ export const retryDefaults = {
   maxMs: 250,
   factor: 2,
   maxRetryAfterMs: 2000,
+  /** Forbids nothing. */
   when: () => true,
+  /** Nobody is told. */
   onRetry: () => undefined,
   clock: systemClock,
   random: systemRandom,

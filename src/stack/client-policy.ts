@@ -10,9 +10,6 @@ import type { RetryBudgetOptions } from '../retry/retry-budget.js';
 /** Tells the stack that a gate changed state; a stack passes it on to its bus. */
 export type Announce = (from: string, to: string) => void;
 
-/** What a stack sets by itself. */
-type Given = 'protocol' | 'clock' | 'random' | 'budget';
-
 /** How the calls of one client are governed. Every part can be replaced or left out. */
 export interface ClientPolicy<Req, Res> {
   /**
@@ -40,13 +37,16 @@ export interface ClientPolicy<Req, Res> {
    *
    * @defaultValue `{}`, that is 2 attempts of idempotent calls
    */
-  readonly retry?: Omit<RetryOptions<Req, Res>, Given> | false | undefined;
+  readonly retry?:
+    | Omit<RetryOptions<Req, Res>, 'protocol' | 'clock' | 'random' | 'budget'>
+    | false
+    | undefined;
   /**
    * Second copies of slow calls, or `false` for none. They and the retries share one budget.
    *
    * @defaultValue `false`
    */
-  readonly hedge?: Omit<HedgeOptions<Req, Res>, Given> | false | undefined;
+  readonly hedge?: Omit<HedgeOptions<Req, Res>, 'protocol' | 'clock' | 'budget'> | false | undefined;
   /**
    * What retries and hedges together may add.
    *

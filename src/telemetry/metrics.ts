@@ -3,12 +3,13 @@ import type { Call } from '../core/call.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { isGovernanceError } from '../core/errors.js';
 import { invoke, type Middleware } from '../core/handler.js';
+import { handlerError } from '../core/handler-error.js';
 import { checkChoice, resolveOptions } from '../core/options.js';
 import type { Protocol } from '../core/protocol.js';
 import { errorTypeOf } from './error-name.js';
 import { lazyInstruments } from './open-telemetry.js';
 import type { InstrumentDescription, Semantics } from './semantics.js';
-import { describe, handlerError } from './span-record.js';
+import { describe } from './span-record.js';
 import { checkSemantics } from './tracing-options.js';
 
 /** Options of {@link metrics}. */

@@ -2,14 +2,11 @@ import { diag, type Span, SpanStatusCode } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import { isGovernanceError } from '../core/errors.js';
 import { verdictOf } from '../core/guard.js';
+import { handlerError } from '../core/handler-error.js';
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
-import { callKey } from '../core/values.js';
 import { errorTypeOf } from './error-name.js';
 import type { Semantics } from './semantics.js';
-
-/** Where servers that answer failures inside of tracing leave the failure; `recover` of the HTTP wire does. */
-export const handlerError = callKey<unknown>('keelson.handlerError');
 
 /** What is needed to write down how a call ended. */
 export interface Recording<Req, Res> {

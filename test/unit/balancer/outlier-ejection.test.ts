@@ -130,6 +130,21 @@ describe('outlierEjection', () => {
     expect(served).toBe(22);
   });
 
+  it('judges one that came back by what it does from then on', () => {
+    const { balancer, outcomes, calls, told } = scene(3, { consecutiveFailures: 50 });
+    calls(300, 0);
+    outcomes['e0'] = 'failure';
+    calls(150, 1);
+    expect(told).toEqual(['1 e0 out: ratio']);
+    delete outcomes['e0'];
+    balancer.pick(3001)?.release('success', 3001);
+    outcomes['e0'] = 'failure';
+    calls(3 * 19, 3002);
+    expect(told).toHaveLength(2);
+    calls(3, 3002);
+    expect(told.slice(1)).toEqual(['3001 e0 in: probe', '3002 e0 out: ratio']);
+  });
+
   it('leaves everybody in when all fail alike, by whatever part', () => {
     for (const failing of [0.3, 0.6, 1]) {
       const random = seededRandom(11);

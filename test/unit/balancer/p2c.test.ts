@@ -1,5 +1,6 @@
 import { inflightMeter, type LoadMeter, p2c, type peakEwma } from 'keelson/balancer';
 import type { Endpoint } from 'keelson/core';
+import { seededRandom } from 'keelson/testing';
 import { describe, expect, it } from 'vitest';
 import { endpoint, endpoints, sequence, shares } from './endpoint-makers.js';
 
@@ -173,7 +174,7 @@ describe('p2c', () => {
   });
 
   it.each([0, 8])('gives equals equal shares, comparing whole sets of up to %s', (scanUpTo) => {
-    const balancer = p2c({ meter: inflightMeter(), scanUpTo });
+    const balancer = p2c({ meter: inflightMeter(), scanUpTo, random: seededRandom(1) });
     balancer.update(endpoints(5), 0);
     for (const share of shares(balancer, 20_000).values()) expect(share).toBeCloseTo(0.2, 1);
   });
@@ -185,7 +186,12 @@ describe('p2c', () => {
     { weights: [100, 100, 200, 600], scanUpTo: 0 },
     { weights: [100, 100, 200, 600], scanUpTo: 8 },
   ])('honours weights $weights of an idle service, whole sets of $scanUpTo', ({ weights, scanUpTo }) => {
-    const balancer = p2c({ meter: inflightMeter(), scanUpTo, forcePickMs: Number.POSITIVE_INFINITY });
+    const balancer = p2c({
+      meter: inflightMeter(),
+      scanUpTo,
+      random: seededRandom(2),
+      forcePickMs: Number.POSITIVE_INFINITY,
+    });
     balancer.update(
       endpoints(weights.length, (at) => ({ weight: weights[at] ?? 0 })),
       0,
@@ -197,11 +203,22 @@ describe('p2c', () => {
     });
   });
 
-  it('gives way to load all the same', () => {
-    const { meter } = scripted({ e0: 9, e1: 1 });
-    const balancer = p2c({ meter, forcePickMs: Number.POSITIVE_INFINITY });
-    balancer.update([endpoint('e0', { weight: 300 }), endpoint('e1')], 0);
-    expect(shares(balancer, 1000).get('e1')).toBe(1);
+  // A third of the weight has to hold at most a third of the load to be the better choice.
+  it.each([
+    { light: 1, heavy: 2, shareOfLight: 0.25 },
+    { light: 1, heavy: 4, shareOfLight: 1 },
+    { light: 1.4, heavy: 1, shareOfLight: 0.25 },
+    { light: 2, heavy: 1, shareOfLight: 0 },
+  ])('weighs a load of $light at weight 100 against $heavy at 300', ({ light, heavy, shareOfLight }) => {
+    const { meter } = scripted({ light, heavy });
+    const balancer = p2c({
+      meter,
+      toleranceRatio: 0,
+      random: seededRandom(3),
+      forcePickMs: Number.POSITIVE_INFINITY,
+    });
+    balancer.update([endpoint('heavy', { weight: 300 }), endpoint('light')], 0);
+    expect(shares(balancer, 20_000).get('light') ?? 0).toBeCloseTo(shareOfLight, 1.5);
   });
 
   it.each([
@@ -259,6 +276,7 @@ describe('p2c', () => {
   it('takes what the registry says anew, and counts an id once', () => {
     const balancer = p2c();
     balancer.update([endpoint('a', { weight: 10 }), endpoint('a', { weight: 20 })], 0);
+    expect(balancer.snapshot?.(0)).toMatchObject([{ id: 'a', weight: 10 }]);
     const before = balancer.pick(0);
     balancer.update([endpoint('a', { weight: 30, zone: 'z' })], 0);
     expect(balancer.snapshot?.(0)).toMatchObject([{ id: 'a', weight: 30, inflight: 1 }]);

@@ -320,7 +320,10 @@ describe('a registry that goes away', () => {
     // The bound of the backoff, and the gap.
     await clock.advance(15_100);
     expect([users.hosts, users.stale]).toEqual([['h1'], false]);
-    expect(events.map(({ type }) => type)).toEqual(['registered', 'stale', 'lost', 'fresh', 'registered']);
+    const told = (...types: string[]) =>
+      events.map(({ type }) => type).filter((type) => types.includes(type));
+    expect(told('stale', 'fresh')).toEqual(['stale', 'fresh']);
+    expect(told('registered', 'lost')).toEqual(['registered', 'lost', 'registered']);
     expect(users.pushed).toHaveLength(3);
   });
 
@@ -799,6 +802,35 @@ describe('registration', () => {
     );
     node(a).garbled.clear();
     await expect(registry.register(instance('users', 'h1'))).resolves.toMatchObject({ registered: true });
+  });
+
+  it('does not hammer a server that calls a registration missing', async () => {
+    const { clock, client, node, transport } = cluster();
+    transport.kill(a);
+    node(a).garbled.set('/discovery/register', { status: 200, body: '{"code":-404,"message":"-404"}' });
+    await client().register(instance('users', 'h1'));
+    transport.revive(a);
+    await clock.advance(60_000);
+    expect(node(a).count('POST /discovery/register')).toBeLessThan(12);
+    node(a).garbled.clear();
+    await clock.advance(300_100);
+    expect(node(a).stored('prod', 'users')).toHaveLength(1);
+  });
+
+  it('does not keep an app from starting when the registry does not answer', async () => {
+    const { clock, client, node } = cluster({ requestTimeoutMs: 2_000 }, [a, b]);
+    node(a).handle = () => new Promise(() => undefined);
+    node(b).handle = node(a).handle;
+    let started = false;
+    void client()
+      .register(instance('users', 'h1'))
+      .then(() => {
+        started = true;
+      });
+    await clock.advance(1_999);
+    expect(started).toBe(false);
+    await clock.advance(10);
+    expect(started).toBe(true);
   });
 
   it('starts while the registry is away, and is registered when it comes', async () => {

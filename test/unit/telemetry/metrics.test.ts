@@ -7,8 +7,17 @@ import {
   type MetricData,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
-import { compose, createCall, fork, type Handler, type Outcome, type Protocol, refusal } from 'keelson/core';
-import { handlerError } from 'keelson/http';
+import {
+  compose,
+  createCall,
+  fork,
+  type Handler,
+  handlerError,
+  type Outcome,
+  type Protocol,
+  refusal,
+} from 'keelson/core';
+
 import { createBus } from 'keelson/stack';
 import {
   attemptMetrics,

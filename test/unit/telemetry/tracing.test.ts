@@ -192,7 +192,7 @@ describe('a SERVER span', () => {
   });
 
   it('carries what the handler threw when it was answered inside; a refusal that is the caller’s is no error', async () => {
-    const { handlerError } = await import('keelson/http');
+    const { handlerError } = await import('keelson/core');
     const call = trustedCall({});
     call.values.set(handlerError, refusal('RATE_LIMITED', 'slow down'));
     await served((it) => Promise.resolve(it))(exchange(429), call);

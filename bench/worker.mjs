@@ -1,0 +1,28 @@
+// One process of measurements; `main.mjs` and `instructions.mjs` start it. Writes one JSON object to stdout.
+//   worker.mjs time|bytes <rounds> <warmMs> <chunkMs>
+//   worker.mjs count <case id> <calls>
+import { measureBytes, measureTimes, run } from './harness.mjs';
+import { subjects } from './overhead/subjects.mjs';
+
+const [mode, ...rest] = process.argv.slice(2);
+const all = subjects();
+const cases = all.flatMap((subject) => subject.cases);
+
+/** @returns {Promise<object>} */
+async function measured() {
+  if (mode === 'count') {
+    const [id, calls] = rest;
+    const of = cases.find((known) => known.id === id);
+    if (of === undefined) throw new Error(`there is no case ${id}`);
+    await run(of, Number(calls));
+    return {};
+  }
+  const [rounds = 1, warmMs = 1, chunkMs = 1] = rest.map(Number);
+  if (mode === 'time') return measureTimes(cases, { rounds, warmMs, chunkMs });
+  if (mode === 'bytes') return measureBytes(cases, { warmMs, chunkMs });
+  throw new Error(`worker.mjs: unknown mode ${mode}`);
+}
+
+const result = await measured();
+for (const { close } of all) close?.();
+process.stdout.write(JSON.stringify(result));
