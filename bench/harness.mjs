@@ -50,7 +50,7 @@ export async function run({ id, batch }, calls) {
 }
 
 /** Lets timers and the collector have their turn. */
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+export const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** @param {Case} of @param {number} calls */
 async function timed(of, calls) {

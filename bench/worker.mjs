@@ -1,8 +1,11 @@
 // One process of measurements; `main.mjs` and `instructions.mjs` start it. Writes one JSON object to stdout.
 //   worker.mjs time|bytes <rounds> <warmMs> <chunkMs>
 //   worker.mjs count <case id> <calls>
-import { measureBytes, measureTimes, run } from './harness.mjs';
+import { measureBytes, measureTimes, run, turn } from './harness.mjs';
 import { subjects } from './overhead/subjects.mjs';
+
+/** Small, so that what is compiled anew is used at the next one. */
+const portion = 5000;
 
 const [mode, ...rest] = process.argv.slice(2);
 const all = subjects();
@@ -14,7 +17,10 @@ async function measured() {
     const [id, calls] = rest;
     const of = cases.find((known) => known.id === id);
     if (of === undefined) throw new Error(`there is no case ${id}`);
-    await run(of, Number(calls));
+    for (let left = Number(calls); left > 0; left -= portion) {
+      await run(of, portion);
+      await turn();
+    }
     return {};
   }
   const [rounds = 1, warmMs = 1, chunkMs = 1] = rest.map(Number);

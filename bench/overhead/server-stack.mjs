@@ -4,22 +4,33 @@ import { bbr } from 'keelson/limiter';
 import { serverStack } from 'keelson/stack';
 import { httpServerSemantics } from 'keelson/telemetry';
 
+const socket = { remoteAddress: '127.0.0.1' };
+
 /** As much of `node:http`'s response as a handler and a server stack touch. */
 class StubResponse extends EventEmitter {
   statusCode = 200;
   headersSent = false;
   closed = false;
   destroyed = false;
+  writableEnded = false;
   writableFinished = false;
-  end() {
+  socket = socket;
+  writeHead() {
     this.headersSent = true;
+    return this;
+  }
+  hasHeader() {
+    return false;
+  }
+  end() {
+    if (!this.headersSent) this.writeHead();
+    this.writableEnded = true;
     this.writableFinished = true;
     this.closed = true;
     this.emit('close');
   }
 }
 
-const socket = { remoteAddress: '127.0.0.1' };
 const headers = { host: 'orders', 'x-keelson-timeout-ms': '9000', accept: '*/*' };
 
 /** @typedef {(req: any, res: any) => unknown} Listener */
@@ -37,7 +48,7 @@ function exchanges(listener) {
     for (let i = 0; i < calls; i++) {
       const res = new StubResponse();
       const over = new Promise((resolve) => res.once('close', resolve));
-      listener({ method: 'GET', url: '/orders/7', headers, socket }, res);
+      listener({ method: 'GET', url: '/orders/7', httpVersionMajor: 1, headers, socket }, res);
       await over;
       answered += res.statusCode === 200 ? 1 : 0;
     }
@@ -52,7 +63,7 @@ function exchanges(listener) {
 function governed(context, policy) {
   const stack = serverStack(
     { protocol: exchangeProtocol, semantics: httpServerSemantics, recover: recover(), ...policy },
-    serveHandler(handle, context),
+    serveHandler(handle, { context }),
   );
   return toListener(stack, { service: 'orders', routes: ['/orders/:id'] });
 }

@@ -12,7 +12,7 @@ const bin = join(
 );
 
 const crashing = { name: 'users-a', fault: 'healthy, crashes', env: {} };
-const slow = { name: 'users-c', fault: '10x slower', env: { MEDIAN_MS: '150' } };
+const slow = { name: 'users-c', fault: '10x slower', env: { MEDIAN_MS: '300' } };
 const replicas = [
   crashing,
   { name: 'users-b', fault: 'healthy', env: {} },

@@ -3,7 +3,7 @@ import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from 'keelson';
 
-const { REGISTRY, PORT = '0', MEDIAN_MS = '15', FAIL_RATIO = '0' } = process.env;
+const { REGISTRY, PORT = '0', MEDIAN_MS = '30', FAIL_RATIO = '0' } = process.env;
 
 /** Lognormal around the median: most calls are near it, a few take twice as long. */
 function serviceTimeMs() {

@@ -98,6 +98,8 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
   private readonly settling: GuardOptions<Req, Res>;
   private readonly watch: Watch;
   private closed = false;
+  /** What the resolver said last of why there is none. */
+  private reason: string | undefined;
 
   constructor(private readonly options: BalanceOptions<Req, Res>) {
     const resolveTimeoutMs = options.resolveTimeoutMs ?? balanceDefaults.resolveTimeoutMs;
@@ -129,7 +131,7 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     this.closed = true;
     this.watch.close();
     this.crew.update([]);
-    this.room.dismiss(() => this.noEndpoint('the client was closed'));
+    this.room.dismiss(() => this.wasClosed());
   }
 
   private send(request: Req, call: Call, now: number): Promise<Res> {
@@ -147,6 +149,7 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
         call.attempt.endpoint = lease.endpoint;
         call.attempt.reason = lease.reason;
         call.attempt.choices = this.crew.size;
+        call.attempt.pickedAt = now;
         return settle(
           invoke(target.handler, request, call),
           target.hold(lease, permit, now),
@@ -175,14 +178,15 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
   }
 
   private wait(request: Req, call: Call, now: number): Promise<Res> {
-    if (this.closed) return Promise.reject(this.noEndpoint('the client was closed'));
+    if (this.closed) return Promise.reject(this.wasClosed());
     return this.room
-      .wait(call, now, () => this.noEndpoint('none is known'))
+      .wait(call, now, () => this.noEndpoint(this.reason ?? 'none is known'))
       .then(() => this.send(request, call, this.options.clock.now()));
   }
 
   private resolved(resolution: Resolution): void {
     if (this.closed) return;
+    this.reason = resolution.reason;
     const endpoints = this.options.endpoints(resolution.instances);
     const change = this.crew.update(endpoints);
     this.options.balancer.update(this.crew.endpoints, this.options.clock.now());
@@ -196,6 +200,11 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     } catch {
       // A listener must not stop the resolver's push.
     }
+  }
+
+  private wasClosed(): Error {
+    const { service } = this.options;
+    return refusal('SHUTTING_DOWN', `${service}: the client was closed`, { service, side: 'client' });
   }
 
   private noEndpoint(why: string): Error {

@@ -37,9 +37,13 @@ class Hold<Req, Res> implements Permit {
     this.released = true;
     const elapsedMs = now - this.startedAt;
     const judged = this.observed ? outcome : this.target.judge(outcome, elapsedMs, feedback);
-    this.permit.release(judged, now, feedback);
-    this.lease.release(judged, now, feedback);
-    this.target.ended();
+    try {
+      this.permit.release(judged, now, feedback);
+    } finally {
+      // A gate of the user's that throws must not cost the endpoint a place for ever.
+      this.lease.release(judged, now, feedback);
+      this.target.ended();
+    }
   }
 }
 

@@ -90,6 +90,8 @@ const margin = 1.5;
 
 class Metered<E extends Endpoint> extends Member<E> {
   pickedAt = Number.NEGATIVE_INFINITY;
+  /** Its load as of the pick that is under way: read once, however often it is compared. */
+  dearness = 0;
 
   constructor(
     endpoint: E,
@@ -102,6 +104,9 @@ class Metered<E extends Endpoint> extends Member<E> {
   }
   override load(now: number): number {
     return this.meter.load(now) / this.share(now);
+  }
+  weigh(now: number): void {
+    this.dearness = this.load(now);
   }
   fit(now: number): boolean {
     return this.meter.fit === undefined || this.meter.fit(now);
@@ -146,7 +151,9 @@ class P2c<E extends Endpoint> implements Balancer<E> {
       second = this.draw.except(first, avoid) ?? second;
     }
     if (second === undefined) return this.take(first, 'only', now);
-    return this.displaces(second, first, now)
+    first.weigh(now);
+    second.weigh(now);
+    return this.displaces(second, first)
       ? this.takeOrForce(second, first, now)
       : this.takeOrForce(first, second, now);
   }
@@ -155,10 +162,10 @@ class P2c<E extends Endpoint> implements Balancer<E> {
     return this.set.snapshot(now);
   }
 
-  private displaces(second: Metered<E>, first: Metered<E>, now: number): boolean {
+  private displaces(second: Metered<E>, first: Metered<E>): boolean {
     const { toleranceRatio, weighting } = this.options;
-    const mine = first.load(now);
-    const other = second.load(now) * (1 + toleranceRatio);
+    const mine = first.dearness;
+    const other = second.dearness * (1 + toleranceRatio);
     if (first.weight === second.weight || weighting === 'none') return other < mine;
     if (weighting === 'load') return other * first.weight < mine * second.weight;
     return other * Math.max(margin, first.weight / second.weight) < mine;
@@ -193,13 +200,17 @@ class P2c<E extends Endpoint> implements Balancer<E> {
    */
   private takeLeast(drawn: Metered<E>, avoid: ReadonlySet<string> | undefined, now: number): Lease<E> {
     const { members } = this.set;
-    const start = indexBelow(members.length, this.options.random);
+    let at = indexBelow(members.length, this.options.random);
     let best = drawn;
-    for (let step = 0; step < members.length; step++) {
-      const member = members[(start + step) % members.length] as Metered<E>;
+    best.weigh(now);
+    for (let left = members.length; left > 0; left--) {
+      const member = members[at] as Metered<E>;
+      at = at + 1 === members.length ? 0 : at + 1;
       if (avoid?.has(member.endpoint.id)) continue;
       if (this.mayForce(member, now)) return this.force(member, now);
-      if (member !== best && this.displaces(member, best, now)) best = member;
+      if (member === drawn) continue;
+      member.weigh(now);
+      if (this.displaces(member, best)) best = member;
     }
     return this.take(best, 'least', now);
   }

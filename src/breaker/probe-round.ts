@@ -49,8 +49,8 @@ export class ProbeRound {
    * full round blocks, so the time runs from the last one admitted.
    */
   givenUpAt(places: number, timeoutMs: number): number {
-    const waits = this.full(places) && this.admitted > this.passed + this.failed;
-    return waits ? this.lastAt + timeoutMs : Number.POSITIVE_INFINITY;
+    // With all of them back there is a verdict, and the round is over.
+    return this.full(places) ? this.lastAt + timeoutMs : Number.POSITIVE_INFINITY;
   }
 
   /** A clock that stepped back starts the wait anew instead of stretching it. */

@@ -134,6 +134,8 @@ class Sre implements Breaker<SreOptions> {
   private readonly state: AnnouncedState;
   /** Its marks are requests, its hits are those that were accepted. */
   private window: RecentCounter;
+  /** The chance that a call is refused, by the evidence alone. */
+  private ratio = 0;
 
   constructor(private settings: SreSettings) {
     this.state = new AnnouncedState(settings);
@@ -141,11 +143,11 @@ class Sre implements Breaker<SreOptions> {
   }
 
   tryAcquire(now: number): Permit | null {
-    const ratio = this.weigh(now);
+    this.advance(now);
     const { mode, random } = this.settings;
     if (mode === 'open') return null;
-    if (ratio > 0 && mode === 'auto' && random() < ratio) {
-      this.window.add(now, false);
+    if (this.ratio > 0 && mode === 'auto' && random() < this.ratio) {
+      this.add(now, false);
       return null;
     }
     this.inflight++;
@@ -155,17 +157,16 @@ class Sre implements Breaker<SreOptions> {
   /** Takes in how a call ended: once for each, when its verdict is known. */
   learn(outcome: Outcome, now: number): void {
     if (outcome === 'ignored' || outcome === 'unsent') return;
-    this.window.add(now, outcome === 'success');
-    this.weigh(now);
+    this.add(now, outcome === 'success');
   }
 
   snapshot(now: number): BreakerSnapshot {
-    const ratio = this.weigh(now);
+    this.advance(now);
     const { mode } = this.settings;
     return {
       state: this.state.current,
       mode,
-      refusalRatio: mode === 'open' ? 1 : mode === 'closed' ? 0 : ratio,
+      refusalRatio: mode === 'open' ? 1 : mode === 'closed' ? 0 : this.ratio,
       requests: this.window.marks,
       successes: this.window.hits,
       inflight: this.inflight,
@@ -186,6 +187,7 @@ class Sre implements Breaker<SreOptions> {
       after.buckets === before.buckets &&
       after.maxRequests === before.maxRequests;
     if (!same) this.window = windowOf(after);
+    this.window.advance(now);
     this.weigh(now);
   }
 
@@ -194,14 +196,22 @@ class Sre implements Breaker<SreOptions> {
     this.weigh(now);
   }
 
-  /** The chance that a call is refused now, by the evidence alone; what it means for the state is told on the way. */
-  private weigh(now: number): number {
-    this.window.advance(now);
+  private advance(now: number): void {
+    if (this.window.advance(now)) this.weigh(now);
+  }
+
+  private add(now: number, accepted: boolean): void {
+    this.window.add(now, accepted);
+    this.weigh(now);
+  }
+
+  /** Judges the window anew; what that means for the state is told on the way. */
+  private weigh(now: number): void {
     const { marks, hits } = this.window;
     const { k, minRequests } = this.settings;
-    const ratio = marks < minRequests ? 0 : Math.max(0, (marks - k * hits) / (marks + 1));
-    this.state.become(ratio > 0 ? 'open' : 'closed', now);
-    return ratio;
+    const excess = marks - k * hits;
+    this.ratio = marks < minRequests || excess <= 0 ? 0 : excess / (marks + 1);
+    this.state.become(this.ratio > 0 ? 'open' : 'closed', now);
   }
 }
 

@@ -51,13 +51,13 @@ class Threshold implements Breaker<ThresholdOptions> {
   private inARow = 0;
   private openedAt = 0;
   private openForMs = 0;
-  private nextOpenMs: number;
+  /** How often it opened since it was last closed. */
+  private openings = 0;
   private readonly round = new ProbeRound();
 
   constructor(private settings: ThresholdSettings) {
     this.announced = new AnnouncedState(settings);
     this.window = new RollingCounter(settings.windowMs, settings.buckets, channels);
-    this.nextOpenMs = settings.openMs;
   }
 
   tryAcquire(now: number): Permit | null {
@@ -112,7 +112,6 @@ class Threshold implements Breaker<ThresholdOptions> {
     this.announced.by = after;
     if (after.windowMs !== before.windowMs || after.buckets !== before.buckets)
       this.window = new RollingCounter(after.windowMs, after.buckets, channels);
-    if (this.state === 'closed') this.nextOpenMs = after.openMs;
     this.advance(now);
     // With fewer probes asked for, those that are back may be all there are.
     if (this.state === 'half-open') this.judgeRound(now);
@@ -181,17 +180,19 @@ class Threshold implements Breaker<ThresholdOptions> {
 
   private open(at: number, now: number): void {
     const { openMs, openFactor, maxOpenMs, jitterRatio, random } = this.settings;
+    // By the options of this moment: they may have changed since it opened last.
+    const length = Math.min(openMs * openFactor ** this.openings, Math.max(openMs, maxOpenMs));
     const jitter = jitterRatio * random();
     this.openedAt = at;
-    this.openForMs = this.nextOpenMs * (jitter > 0 ? 1 + jitter : 1);
-    this.nextOpenMs = Math.min(this.nextOpenMs * openFactor, Math.max(openMs, maxOpenMs));
+    this.openForMs = length * (jitter > 0 ? 1 + jitter : 1);
+    this.openings++;
     this.enter('open', now);
   }
 
   private close(now: number): void {
     this.window.reset();
     this.inARow = 0;
-    this.nextOpenMs = this.settings.openMs;
+    this.openings = 0;
     this.enter('closed', now);
   }
 

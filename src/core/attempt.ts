@@ -7,13 +7,13 @@ import type { Outcome } from './outcome.js';
 /** Options of {@link attempt}. */
 export interface AttemptOptions<T> extends Ask {
   /** Tells the time. The platform's by default. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /**
    * How the call ended: the value or the error is given. By default a value is `success`; an `AbortError` is
    * `ignored`; a refusal by another gate further in is `unsent`, for the callee was not reached; any other error, a
    * timeout among them, is `failure`.
    */
-  readonly classify?: (value: T | undefined, error: unknown) => Outcome;
+  readonly classify?: ((value: T | undefined, error: unknown) => Outcome) | undefined;
 }
 
 function outcomeOf(error: unknown): Outcome {

@@ -18,6 +18,8 @@ export interface Attempt {
   reason: string | undefined;
   /** How many endpoints there were to pick from, if whoever picks says so. */
   choices: number | undefined;
+  /** When it was picked, on the clock's scale; milliseconds. */
+  pickedAt: number | undefined;
 }
 
 /** What is known of a call besides its message. Immutable; {@link derive} and {@link fork} make changed ones. */
@@ -53,25 +55,25 @@ export interface CallInit extends Ask {
   /** Low-cardinality name. */
   readonly operation: string;
   /** Milliseconds on the clock's scale. */
-  readonly deadline?: number;
+  readonly deadline?: number | undefined;
   /** Whether the caller gave up. */
-  readonly cancel?: Cancellation;
+  readonly cancel?: Cancellation | undefined;
   /** Whether it may be sent twice. */
-  readonly idempotent?: boolean;
+  readonly idempotent?: boolean | undefined;
   /** Headers. */
-  readonly headers?: Carrier;
+  readonly headers?: Carrier | undefined;
 }
 
 /** What {@link derive} may change. */
 export interface CallChange {
   /** Milliseconds on the clock's scale. */
-  readonly deadline?: number;
+  readonly deadline?: number | undefined;
   /** Whether the caller gave up. */
-  readonly cancel?: Cancellation;
+  readonly cancel?: Cancellation | undefined;
   /** Importance. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
   /** Headers. */
-  readonly headers?: Carrier;
+  readonly headers?: Carrier | undefined;
 }
 
 /** What all attempts and all derived forms of one call share. */
@@ -86,6 +88,7 @@ class AttemptRecord implements Attempt {
   endpoint: Endpoint | undefined = undefined;
   reason: string | undefined = undefined;
   choices: number | undefined = undefined;
+  pickedAt: number | undefined = undefined;
   private made: string | undefined = undefined;
   readonly number: number;
   readonly avoid: ReadonlySet<string> | undefined;

@@ -131,9 +131,11 @@ class FromSignal implements Cancellation {
     };
   }
   private readonly tell = (): void => {
-    const listeners = [...this.listeners];
-    this.listeners.clear();
-    for (const run of listeners) runSafely(run);
+    // The set itself, not a copy: one listener may take another back while they are being told.
+    for (const run of this.listeners) {
+      this.listeners.delete(run);
+      runSafely(run);
+    }
   };
 }
 

@@ -43,6 +43,8 @@ export interface GovernanceErrorDetails {
   readonly service?: string | undefined;
   /** Which side refused: the caller's own process, or the server that runs the handler. */
   readonly side?: 'client' | 'server' | undefined;
+  /** See {@link GovernanceError.unsent}. */
+  readonly unsent?: boolean | undefined;
 }
 
 const brand = Symbol.for('keelson.GovernanceError');
@@ -61,6 +63,11 @@ export class GovernanceError extends Error {
   readonly service: string | undefined;
   /** Which side refused, if known. */
   readonly side: 'client' | 'server' | undefined;
+  /**
+   * Of a deadline: it had passed beforehand, so that nothing was sent or run. Other codes say by themselves whether
+   * anything was.
+   */
+  readonly unsent: boolean;
 
   /**
    * @param code - the reason
@@ -73,6 +80,7 @@ export class GovernanceError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.service = details.service;
     this.side = details.side;
+    this.unsent = details.unsent ?? false;
   }
 
   /** Whether the same call may succeed later or elsewhere. */

@@ -49,6 +49,18 @@ export interface ResolverEvent {
   /** What the resolver said. */
   readonly reason: string | undefined;
 }
+/** The registry of an app has something to tell of a registration or of what it answered. */
+export interface RegistryEvent {
+  /** Which service it is about. */
+  readonly service: string;
+  /**
+   * What: `registered`, `lost` (nobody confirms the registration), `refused`, `deregistered`, `abandoned` (could not be
+   * taken out, expires by itself), `malformed` (an answer that could not be read), `snapshot` (the file could not be).
+   */
+  readonly type: string;
+  /** Why, for people. */
+  readonly reason: string | undefined;
+}
 /** The app moved on: `starting`, `ready`, `draining`, `stopped`. */
 export interface LifecycleEvent {
   /** The app's service name. */
@@ -76,6 +88,8 @@ export interface GovernanceEvents {
   instances: (event: InstancesEvent) => void;
   /** A resolver became stale or fresh. */
   resolver: (event: ResolverEvent) => void;
+  /** The registry has something to tell. */
+  registry: (event: RegistryEvent) => void;
   /** The app moved on. */
   lifecycle: (event: LifecycleEvent) => void;
   /** Code of the user threw where nobody waits for it. */

@@ -28,10 +28,12 @@ const unsent: Verdict = { outcome: 'unsent', feedback: undefined };
 
 /**
  * What keelson's own refusal says of the callee, if the error is one that was made on this side of the wire: mostly
- * that nothing was sent. Time that ran out is the callee's fault wherever it was noticed.
+ * that nothing was sent. Time that ran out is the callee's fault wherever it was noticed, unless it was out before the
+ * callee was asked.
  */
 export function verdictOnRefusal(error: unknown, side: 'client' | 'server'): Verdict | undefined {
   if (!isGovernanceError(error)) return undefined;
+  if (error.unsent && error.side === side) return unsent;
   if (error.code === 'DEADLINE_EXCEEDED' || error.code === 'BODY_IDLE') return timedOut;
   // A server's handler that was refused by *its* callee did run: that is no refusal of ours.
   if (error.side !== side) return undefined;

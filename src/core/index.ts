@@ -36,6 +36,7 @@ export type {
   GovernanceEvents,
   InstancesEvent,
   LifecycleEvent,
+  RegistryEvent,
   ResolverEvent,
   SheddingEvent,
 } from './events.js';

@@ -5,7 +5,8 @@ import { checkChoice, resolveOptions } from './options.js';
 /** Options of {@link keyed}. */
 export interface KeyedOptions {
   /**
-   * Which part of the call tells keys apart.
+   * Which part of the call tells keys apart: its operation, its key, or whatever a function makes of it. A call without
+   * that part counts under the empty key.
    *
    * @defaultValue `'operation'`
    */

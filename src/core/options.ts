@@ -16,10 +16,12 @@ export interface Bound {
 export type Bounds<Options> = { readonly [Field in keyof Options]?: Bound };
 
 function describe(bound: Bound): string {
+  const limits: string[] = [];
+  if (bound.min !== undefined) limits.push(`>= ${bound.min}`);
+  if (bound.above !== undefined) limits.push(`> ${bound.above}`);
+  if (bound.max !== undefined) limits.push(`<= ${bound.max}`);
   const parts = [bound.integer ? 'a whole number' : 'a number'];
-  if (bound.min !== undefined) parts.push(`>= ${bound.min}`);
-  if (bound.above !== undefined) parts.push(`> ${bound.above}`);
-  if (bound.max !== undefined) parts.push(`<= ${bound.max}`);
+  if (limits.length > 0) parts.push(limits.join(' and '));
   if (bound.infinite) parts.push('or Infinity');
   return parts.join(' ');
 }

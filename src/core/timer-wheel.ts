@@ -29,6 +29,9 @@ const slotOf = (tick: number): number => tick & (slots - 1);
  * `setTimeout` costs a microsecond; the platform's timer runs only while something waits, and only for the next
  * slot that holds something.
  *
+ * What waits here belongs to a call that somebody awaits, so the process is held while anything does, and no longer: a
+ * script must not end in the middle of a retry, nor wait for deadlines of calls that were answered.
+ *
  * Source: Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 6.
  */
 export class Wheel {
@@ -48,18 +51,22 @@ export class Wheel {
     return this.size;
   }
 
-  /** Puts an entry in; one that already waits goes on waiting. `Infinity` waits for ever and is not kept. */
-  add(entry: WheelEntry): void {
+  /**
+   * Puts an entry in; one that already waits goes on waiting. `Infinity` waits for ever and is not kept.
+   *
+   * @param now - for callers that have just read the clock: reading it costs more than all the rest
+   */
+  add(entry: WheelEntry, now?: number): void {
     if (!(entry.at < Number.POSITIVE_INFINITY) || entry.wheel !== undefined) return;
-    const natural = Math.floor(entry.at / tickMs) + 1;
+    // Rounded up, so that nothing fires early.
+    const natural = Math.ceil(entry.at / tickMs);
     if (this.size === 0) {
       // An idle wheel has not followed the clock; without this the first tick would walk all that time.
-      this.tick = this.reached();
+      this.tick = this.reached(now);
     } else if (natural <= this.tick) {
       // Overdue, or the clock stepped back: then its slot is ahead, and the timer must not wait for the old time.
       this.tick = Math.min(this.tick, this.reached());
     }
-    // The slot *after* the due time, so that nothing fires early.
     const due = Math.max(natural, this.tick + 1);
     this.link(entry, slotOf(due));
     if (due * tickMs < this.wakeAt) this.wake(due);
@@ -75,6 +82,7 @@ export class Wheel {
     entry.after = undefined;
     entry.wheel = undefined;
     this.size--;
+    if (this.size === 0) this.timer?.hold?.(false);
   }
 
   private link(entry: WheelEntry, slot: number): void {
@@ -85,17 +93,19 @@ export class Wheel {
     if (head) head.before = entry;
     this.heads[slot] = entry;
     this.size++;
+    if (this.size === 1) this.timer?.hold?.(true);
   }
 
   /** The tick that the clock has come to. */
-  private reached(): number {
-    return Math.floor(this.clock.now() / tickMs);
+  private reached(now: number = this.clock.now()): number {
+    return Math.floor(now / tickMs);
   }
 
   private wake(due: number): void {
     this.timer?.cancel();
     this.wakeAt = due * tickMs;
     this.timer = this.clock.after(this.wakeAt - this.clock.now(), this.turn);
+    this.timer.hold?.(true);
   }
 
   private readonly turn = (): void => {
@@ -128,10 +138,12 @@ export class Wheel {
   }
 
   private sleep(): void {
-    if (this.size === 0 || this.timer) return;
+    if (this.size === 0) return;
     for (let ahead = 1; ahead <= slots; ahead++) {
-      if (this.heads[slotOf(this.tick + ahead)] === undefined) continue;
-      this.wake(this.tick + ahead);
+      const due = this.tick + ahead;
+      if (this.heads[slotOf(due)] === undefined) continue;
+      // What fired may have added an entry of its own, and with it a timer that is later than those that go on waiting.
+      if (due * tickMs < this.wakeAt) this.wake(due);
       return;
     }
   }

@@ -10,8 +10,9 @@ import { parseTimeoutMs, timeoutHeader } from './timeout-header.js';
 /** Options of {@link acceptDeadline}. */
 export interface AcceptDeadlineOptions {
   /**
-   * Whether to believe the caller, for all calls or call by call. What it throws counts as `false`. A caller can only
-   * shorten its own call, so believing strangers harms none but themselves.
+   * Whether to believe the caller, for all calls or call by call. Whatever is not `true`, a promise for example, and
+   * what it throws count as `false`. A caller can only shorten its own call, so believing strangers harms none but
+   * themselves.
    *
    * @defaultValue `true`
    */
@@ -88,7 +89,8 @@ function trustOf(given: boolean | Trust = acceptDeadlineDefaults.trust): Trust {
     throw new TypeError(`acceptDeadline.trust must be a boolean or a function, got ${String(given)}`);
   return (call) => {
     try {
-      return given(call);
+      // A promise is truthy whatever it will say, and nobody here can wait for it.
+      return given(call) === true;
     } catch {
       return false;
     }

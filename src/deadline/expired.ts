@@ -7,7 +7,9 @@ export function expired(call: Call, how: string): GovernanceError {
   return refusal('DEADLINE_EXCEEDED', `${service} ${operation}: ${how}`, { service, side });
 }
 
-/** The refusal of a call whose deadline lies in the past: nothing was sent or run. */
+/** The refusal of a call whose deadline lies in the past: nothing was sent or run, and nobody is to blame. */
 export function tooLate(call: Call): GovernanceError {
-  return expired(call, 'its deadline had passed');
+  const { service, operation, side } = call;
+  const message = `${service} ${operation}: its deadline had passed`;
+  return refusal('DEADLINE_EXCEEDED', message, { service, side, unsent: true });
 }

@@ -27,7 +27,7 @@ class Countdown<Req, Res> extends WheelEntry {
     const { limit, call, source } = this;
     // The wire may not heed an abort, and the caller need not wait for it.
     if (call.cancel !== uncancelled) source.onAbort(() => this.abandon(source.reason));
-    limit.wheel.add(this);
+    limit.wheel.add(this, this.since);
     invoke(limit.next, request, derive(call, { deadline: this.at, cancel: source })).then(
       (response) => this.answered(response),
       (error: unknown) => this.failed(error),

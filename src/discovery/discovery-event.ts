@@ -6,7 +6,7 @@
  * - `lost`: nobody confirms the registration: no node answers, or the one that does has forgotten it.
  * - `deregistered`: it was taken out.
  * - `abandoned`: it could not be taken out, and will expire by itself.
- * - `stale`, `fresh`: what is known of a service became so.
+ * - `stale`, `fresh`: what is known of a service became so; `stale` also when nothing is known, for nobody can be asked.
  * - `malformed`: an instance, or a whole answer, could not be read and was left out.
  * - `snapshot`: the snapshot file could not be read or written.
  * - `fault`: a listener of the user threw.

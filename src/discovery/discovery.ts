@@ -84,7 +84,7 @@ export interface DiscoveryOptions {
   readonly recheckMs?: number | undefined;
   /**
    * How long instances stay, with the resolution marked stale, when a list leaves them out that may be wrong: an
-   * empty one, or one of the first after the registry was away, when others have not registered anew yet. In
+   * empty one, or the first after the registry was away, when others have not registered anew yet. In
    * milliseconds. A larger value survives a slower recovery of the registry, and calls what is really gone for
    * longer. 0 believes every list.
    *
@@ -120,7 +120,8 @@ export interface DiscoveryOptions {
   readonly maxReplyBytes?: number | undefined;
   /**
    * A file that keeps the last good lists, for a process that starts while the registry is away: they serve, marked
-   * stale, until it answers. Written with every change, atomically. Give each process its own.
+   * stale, until it answers. Without effect on what is first watched while it does. Written with every change,
+   * atomically. Give each process its own.
    *
    * @defaultValue `undefined`: none
    */
@@ -220,7 +221,9 @@ class Discovery implements Registry {
     this.session = new Session({ ...options, ring, transport: this.transport, zone, relearnMs });
     const hostname =
       options.hostname ?? `${os.hostname()}-${process.pid}-${random().toString(36).slice(2, 8)}`;
-    this.poller = new Poller({ ...options, session: this.session, ring, env, hostname, tell: this.tell });
+    const { session, tell } = this;
+    const onFailure = (): void => this.recall(this.poller.all());
+    this.poller = new Poller({ ...options, session, ring, env, hostname, tell, onFailure });
     if (snapshotFile !== undefined) {
       this.keeper = new SnapshotKeeper({
         path: snapshotFile,
@@ -228,7 +231,10 @@ class Discovery implements Registry {
         clock,
         tell: this.tell,
         collect: () => this.collect(),
-        onLoad: (snapshot) => this.recall(snapshot),
+        onLoad: (snapshot) => {
+          this.recalled = snapshot;
+          this.recall(this.poller.all());
+        },
       });
     }
   }
@@ -295,11 +301,17 @@ class Discovery implements Registry {
     this.transport.close();
   }
 
-  /** The registry takes neither an empty zone nor an empty environment, and drops empty addresses without a word. */
+  /**
+   * The registry takes neither an empty zone nor an empty environment, and drops empty addresses and labels that are no
+   * text without a word.
+   */
   private complete(given: ServiceInstance): ServiceInstance {
     const { zone, env, region } = this.where;
+    // Copied throughout: it is sent again whenever a registry forgot it, and must not have changed meanwhile.
     const instance = {
       ...given,
+      addresses: [...given.addresses],
+      metadata: { ...given.metadata },
       zone: given.zone || zone,
       env: given.env || env,
       region: given.region || region,
@@ -313,6 +325,10 @@ class Discovery implements Registry {
       if (typeof parsed === 'string')
         throw new TypeError(`${instance.service}: address ${address} ${parsed}`);
     }
+    for (const [name, value] of Object.entries(instance.metadata)) {
+      if (typeof value !== 'string')
+        throw new TypeError(`${instance.service}: metadata.${name} must be a string, got ${typeof value}`);
+    }
     return instance;
   }
 
@@ -321,19 +337,18 @@ class Discovery implements Registry {
     const watched = new WatchedService(service, {
       clock,
       removalHoldMs,
-      onShow: ({ stale, reason }, turned) => {
-        if (turned) this.tell({ type: stale ? 'stale' : 'fresh', service, reason });
-        this.keeper?.changed();
-      },
+      onShow: () => this.keeper?.changed(),
+      onTurn: (stale, reason) => this.tell({ type: stale ? 'stale' : 'fresh', service, reason }),
       onFault: (error) => this.tell({ type: 'fault', service, reason: reasonOf(error) }),
     });
-    watched.view.recall(this.recalled.get(service) ?? [], recallReason);
+    this.recall([watched]);
     return watched;
   }
 
-  private recall(snapshot: Snapshot): void {
-    this.recalled = snapshot;
-    for (const { name, view } of this.poller.all()) view.recall(snapshot.get(name) ?? [], recallReason);
+  private recall(services: Iterable<WatchedService>): void {
+    // While the registry answers, its own list is a moment away, and this one may be days old.
+    if (this.poller.reached || this.closing !== undefined) return;
+    for (const { name, view } of services) view.recall(this.recalled.get(name) ?? [], recallReason);
   }
 
   private collect(): Snapshot {

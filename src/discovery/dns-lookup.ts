@@ -1,3 +1,4 @@
+import { reasonOf } from './discovery-event.js';
 import type { ServiceInstance } from './instance.js';
 
 /** What is asked of the name servers: the part of `node:dns` promises that is used. */
@@ -84,8 +85,9 @@ export async function lookUp(target: DnsTarget, queries: DnsQueries): Promise<Dn
   try {
     return await (target.type === 'SRV' ? services(target, queries) : addresses(target, queries));
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (nothingThere.has(code ?? '')) return { instances: [], ttlMs: Number.POSITIVE_INFINITY };
-    return { failure: `${target.name}: ${message}` };
+    // A resolver of the user's own may reject with anything.
+    const { code = '' } = (error ?? {}) as NodeJS.ErrnoException;
+    if (nothingThere.has(code)) return { instances: [], ttlMs: Number.POSITIVE_INFINITY };
+    return { failure: `${target.name}: ${reasonOf(error)}` };
   }
 }

@@ -51,11 +51,19 @@ export function endpointsOf(
         onSkip?.(text, `has weight ${instance.weight}`, instance);
         continue;
       }
-      const id = `${instance.id}@${address.url}`;
+      const id = unique(`${instance.id}@${address.url}`);
       if (!found.has(id)) found.set(id, endpoint(id, address.url, instance));
     }
   }
   return [...found.values()];
+}
+
+/**
+ * The same string as the key of an object, of which an engine keeps one copy. Each call looks its endpoint up by the id;
+ * maps tell such copies apart by reference, and strings that were put together from pieces letter by letter.
+ */
+function unique(id: string): string {
+  return Object.keys({ [id]: true })[0] as string;
 }
 
 function endpoint(id: string, url: string, instance: ServiceInstance): Endpoint {

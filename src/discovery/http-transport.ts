@@ -65,7 +65,9 @@ class HttpTransport implements RegistryTransport {
       socket.once('connect', () => timer.cancel());
       socket.once('close', () => timer.cancel());
     });
+    let answered = false;
     request.once('response', (response) => {
+      answered = true;
       const { localAddress } = response.socket;
       readBody(response, wanted.maxReplyBytes).then(
         (text) => resolve({ status: response.statusCode ?? 0, body: text, localAddress }),
@@ -73,7 +75,8 @@ class HttpTransport implements RegistryTransport {
       );
     });
     request.on('error', (error) => {
-      if (wasStale(request, error) && !signal.aborted) this.attempt(wanted, resolve, reject);
+      // Once an answer has begun, whoever asked is told by its body; a repetition would be nobody's.
+      if (!answered && wasStale(request, error) && !signal.aborted) this.attempt(wanted, resolve, reject);
       else reject(error);
     });
     request.end(body);

@@ -22,6 +22,8 @@ export interface PollerInit {
   readonly recheckMs: number;
   readonly rotateMs: number;
   readonly tell: (event: DiscoveryEvent) => void;
+  /** Told of each question that was not answered. */
+  readonly onFailure: () => void;
 }
 
 const retries: Backoff = { firstMs: 500, maxMs: 15_000 };
@@ -42,6 +44,8 @@ const missing = -404;
  * that instant.
  */
 export class Poller {
+  /** Whether the last question was answered: what is watched now will be known in a moment. */
+  reached = false;
   private readonly services = new Map<string, WatchedService>();
   private readonly pause: Pause;
   /** The question under way, and whether it is a poll: only that one is worth giving up for another. */
@@ -53,7 +57,6 @@ export class Poller {
   private failures = 0;
   /** Rounds in a row in which nobody answered anything: whether the registry is lost. */
   private silent = 0;
-  private lost = false;
   /** Polls in a row that came back at once with nothing new. */
   private idle = 0;
   private added = false;
@@ -102,6 +105,7 @@ export class Poller {
 
   private ended(): void {
     this.running = undefined;
+    this.reached = false;
     // Somebody may have come between the last look and now.
     if (this.services.size > 0 && !this.closed) this.running = this.run().finally(() => this.ended());
   }
@@ -144,18 +148,19 @@ export class Poller {
   }
 
   private answered(): void {
+    this.reached = true;
     this.silent = 0;
-    this.lost = false;
   }
 
   private failed(error: unknown): void {
     // One failure is a node, a round of them is the registry.
-    const lost = !this.lost && ++this.silent >= this.init.session.round;
-    this.lost ||= lost;
+    this.reached = false;
+    const lost = ++this.silent >= this.init.session.round;
     for (const service of this.services.values()) {
       service.forget();
       if (lost) service.view.lose(reasonOf(error));
     }
+    this.init.onFailure();
   }
 
   private choose(now: number): string {

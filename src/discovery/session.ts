@@ -74,7 +74,9 @@ export class Session {
     const { signal } = control;
     const url = `${node}${path}${method === 'GET' ? `?${form}` : ''}`;
     const body = method === 'POST' ? form.toString() : undefined;
-    const timer = clock.after(timeoutMs, () => control.abort(new Late(`no answer within ${timeoutMs} ms`)));
+    const timer = clock.after(timeoutMs, () =>
+      control.abort(new Late(`no answer within ${Math.ceil(timeoutMs)} ms`)),
+    );
     let off = (): void => undefined;
     try {
       const aborted = new Promise<never>((_, reject) => {

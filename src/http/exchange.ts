@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
+import { closeWithConnection } from './in-line.js';
+import { shedHeader } from './reply.js';
+import { isOver, wasBrokenOff, wentOut } from './server-response.js';
 
 /** One request on a server together with its response: both what a server handler is given and what it answers. */
 export interface HttpExchange {
@@ -10,18 +13,66 @@ export interface HttpExchange {
   readonly res: ServerResponse;
 }
 
-/** A refusal by the handler's own choice (429, or 503 with a shed header) says nothing of its health either way. */
+/** An exchange that has one listener on its response for all who want to know its end: Node warns of a leak at eleven. */
+class OpenExchange implements HttpExchange {
+  private readonly runs: (() => void)[] = [];
+
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+  ) {
+    closeWithConnection(req, res);
+    res.once('close', () => this.close());
+  }
+  add(run: () => void): void {
+    this.runs.push(run);
+  }
+  private close(): void {
+    for (const run of this.runs) {
+      try {
+        run();
+      } catch {
+        // A gate of the user's: the others have to be told, and nobody waits for this one.
+      }
+    }
+  }
+}
+
+/** Makes the exchange of one request. */
+export function openExchange(req: IncomingMessage, res: ServerResponse): HttpExchange {
+  return new OpenExchange(req, res);
+}
+
+/** Runs a function when an exchange that is open is over. In the order in which they were added. */
+export function whenClosed(exchange: HttpExchange, run: () => void): void {
+  if (exchange instanceof OpenExchange) exchange.add(run);
+  else exchange.res.once('close', run);
+}
+
+/** A refusal of the handler's own (429, or 503 with the shed header) says nothing of its health either way. */
 function outcomeOf(res: ServerResponse): Outcome {
-  return res.statusCode >= 500 ? 'failure' : 'success';
+  const { statusCode } = res;
+  if (statusCode === 429 || (statusCode === 503 && res.hasHeader(shedHeader))) return 'ignored';
+  return statusCode >= 500 ? 'failure' : 'success';
+}
+
+function outcomeAtClose(res: ServerResponse): Outcome {
+  if (wentOut(res)) return outcomeOf(res);
+  // Else the client went away, which says nothing of this server.
+  return wasBrokenOff(res) ? 'failure' : 'ignored';
+}
+
+function classify({ res }: HttpExchange): Outcome {
+  return isOver(res) ? outcomeAtClose(res) : outcomeOf(res);
 }
 
 /** What a server knows of its exchanges. An exchange is over when the response is closed, sent or not. */
 export const exchangeProtocol: Protocol<HttpExchange, HttpExchange> = {
-  classify: (exchange) => (exchange === undefined ? 'failure' : outcomeOf(exchange.res)),
-  onEnd: ({ res }, done) => {
-    if (res.closed || res.destroyed) return false;
-    // Closed without being finished: the client went away, which says nothing of this server.
-    res.once('close', () => done(res.writableFinished ? outcomeOf(res) : 'ignored'));
+  classify: (exchange) => (exchange === undefined ? 'failure' : classify(exchange)),
+  onEnd: (exchange, done) => {
+    const { res } = exchange;
+    if (isOver(res)) return false;
+    whenClosed(exchange, () => done(outcomeAtClose(res)));
     return true;
   },
 };

@@ -1,12 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6, type Socket } from 'node:net';
 import type { Carrier } from '../core/carrier.js';
 
 class InboundHeaders implements Carrier {
   constructor(private readonly headers: IncomingHttpHeaders) {}
   get(name: string): string | undefined {
-    const value = this.headers[name] ?? this.headers[name.toLowerCase()];
-    return Array.isArray(value) ? value.join(', ') : value;
+    const value: unknown = this.headers[name] ?? this.headers[name.toLowerCase()];
+    if (typeof value === 'string') return value;
+    // Node's record has a prototype: a header named "constructor" would be a function.
+    return Array.isArray(value) ? value.join(', ') : undefined;
   }
   set(name: string, value: string): void {
     this.headers[name.toLowerCase()] = value;
@@ -41,13 +43,36 @@ export function isPrivateAddress(address: string | undefined): boolean {
   if (address === undefined) return false;
   const bare = address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
   if (isIPv4(bare)) return isPrivateV4(bare);
-  return isIPv6(bare) && (bare === '::1' || /^(f[cd]|fe[89ab])/i.test(bare));
+  return isIPv6(bare) && (bare === '::1' || /^(f[cd]..|fe[89ab].):/i.test(bare));
 }
 
-/** Makes the question of {@link Trust} once, so that a request only asks it. */
+/** Asked once for each connection: its peer stays the same. */
+function fromPrivate(): (req: IncomingMessage) => boolean {
+  const known = new WeakMap<Socket, boolean>();
+  return ({ socket }) => {
+    let answer = known.get(socket);
+    if (answer === undefined) {
+      answer = isPrivateAddress(socket.remoteAddress);
+      known.set(socket, answer);
+    }
+    return answer;
+  };
+}
+
+function asked(trust: (req: IncomingMessage) => boolean): (req: IncomingMessage) => boolean {
+  return (req) => {
+    try {
+      return trust(req) === true;
+    } catch {
+      return false;
+    }
+  };
+}
+
+/** Makes the question of {@link Trust} once, so that a request only asks it. A function that throws trusts nobody. */
 export function truster(trust: Trust): (req: IncomingMessage) => boolean {
-  if (typeof trust === 'function') return trust;
-  if (trust === 'private') return (req) => isPrivateAddress(req.socket.remoteAddress);
+  if (typeof trust === 'function') return asked(trust);
+  if (trust === 'private') return fromPrivate();
   if (typeof trust === 'boolean') return () => trust;
   throw new TypeError(`listener.trust must be a boolean, "private" or a function, got ${String(trust)}`);
 }

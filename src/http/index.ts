@@ -10,7 +10,7 @@ export { exchangeProtocol, type HttpExchange } from './exchange.js';
 export { connectFetch, type FetchWireOptions, fetchWire, fetchWireDefaults } from './fetch-wire.js';
 export { type GovernedFetchOptions, governedFetch } from './governed-fetch.js';
 export { isPrivateAddress, type Trust } from './inbound.js';
-export { type ListenerOptions, listenerDefaults, toListener } from './listener.js';
+export { type HttpListener, type ListenerOptions, listenerDefaults, toListener } from './listener.js';
 export { formatLoad, loadHeader, parseLoad } from './load-header.js';
 export { type PoolOptions, poolDefaults, type TlsOptions, tlsDefaults } from './pool.js';
 export { priorityHeader } from './priority.js';
@@ -20,5 +20,10 @@ export { replyWithError, shedHeader } from './reply.js';
 export type { HttpRequest } from './request.js';
 export { parseRetryAfter, retryAfterCapMs } from './retry-after.js';
 export { type RouteTable, routeTable } from './routes.js';
-export { type HttpHandler, serveHandler } from './serve-handler.js';
+export {
+  type HttpHandler,
+  type ServeHandlerOptions,
+  serveHandler,
+  serveHandlerDefaults,
+} from './serve-handler.js';
 export { type ToFetchOptions, toFetch, toFetchDefaults } from './to-fetch.js';

@@ -1,15 +1,18 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { createCall } from '../core/call.js';
 import { type CancelSource, cancelSource } from '../core/cancel.js';
 import { refusal } from '../core/errors.js';
 import { type Handler, invoke } from '../core/handler.js';
+import { callOver } from '../core/over.js';
 import { trustedPeer } from '../core/trust.js';
-import type { HttpExchange } from './exchange.js';
+import { type HttpExchange, openExchange, whenClosed } from './exchange.js';
 import { inboundHeaders, type Trust, truster } from './inbound.js';
 import { idempotentMethods } from './method.js';
 import { inboundPriority } from './priority.js';
 import { replyWithError } from './reply.js';
 import { routeTable } from './routes.js';
+import { wentOut } from './server-response.js';
 
 /** Options of {@link toListener}. */
 export interface ListenerOptions {
@@ -23,30 +26,57 @@ export interface ListenerOptions {
    */
   readonly routes?: readonly string[] | undefined;
   /**
-   * Whose deadline, priority and `x-md-global-*` metadata are believed: `'private'` for peers on loopback and
-   * private networks. Give `false` where the internet comes in, also through a proxy on a private network.
+   * Whose deadline, priority, baggage and `x-md-global-*` metadata are believed: `'private'` for peers on loopback and
+   * private networks. Give `false` where the internet comes in, also through a proxy on a private network. A function is
+   * asked for each request; what it throws counts as `false`.
    *
    * @defaultValue `'private'`
    */
   readonly trust?: Trust | undefined;
+  /**
+   * Whom a call counts against, for limits by key: a tenant, a user, an address. What it throws counts as no key.
+   *
+   * @defaultValue none
+   */
+  readonly key?: ((req: IncomingMessage) => string | undefined) | undefined;
 }
 
 /** Defaults of {@link ListenerOptions}. */
-export const listenerDefaults = { routes: [], trust: 'private' } as const;
+export const listenerDefaults = { routes: [], trust: 'private', key: undefined } as const;
+
+/** What `http.createServer` takes, and `http2.createServer`, whose requests and responses have the form of HTTP/1. */
+export type HttpListener = (
+  req: IncomingMessage | Http2ServerRequest,
+  res: ServerResponse | Http2ServerResponse,
+) => void;
 
 /** Aborts the call when the connection goes before the response is finished. Only then is an error made. */
-function followConnection(res: ServerResponse, service: string): CancelSource {
+function followConnection(exchange: HttpExchange, service: string): CancelSource {
   const cancel = cancelSource();
-  res.once('close', () => {
-    if (!res.writableFinished)
+  whenClosed(exchange, () => {
+    if (!wentOut(exchange.res))
       cancel.abort(refusal('CANCELLED', `${service}: the client went away`, { service, side: 'server' }));
   });
   return cancel;
 }
 
-function pathOf(url: string): string {
-  const query = url.indexOf('?');
-  return query < 0 ? url : url.slice(0, query);
+const knownMethods: ReadonlySet<string> = new Set(METHODS);
+
+/** The parser of HTTP/1 knows all its methods; over HTTP/2 anything comes, and operations are of low cardinality. */
+function nameOf(method: string): string {
+  return knownMethods.has(method) ? method : '_OTHER';
+}
+
+function keyReader(key: ListenerOptions['key']): (req: IncomingMessage) => string | undefined {
+  if (key === undefined) return () => undefined;
+  if (typeof key !== 'function') throw new TypeError(`listener.key must be a function, got ${String(key)}`);
+  return (req) => {
+    try {
+      return key(req);
+    } catch {
+      return undefined;
+    }
+  };
 }
 
 /**
@@ -54,30 +84,35 @@ function pathOf(url: string): string {
  * cancellation by the connection, headers, trust, priority. Whatever the handler rejects with becomes a response.
  *
  * @param handler - a server stack
- * @throws TypeError for a route or a trust that cannot be understood
+ * @throws TypeError for a route, a trust or a key that cannot be understood
  */
 export function toListener(
   handler: Handler<HttpExchange, HttpExchange>,
   options: ListenerOptions,
-): RequestListener {
+): HttpListener {
   const { service } = options;
   const operationOf = routeTable(options.routes ?? listenerDefaults.routes);
   const trusts = truster(options.trust ?? listenerDefaults.trust);
-  return (req: IncomingMessage, res: ServerResponse) => {
+  const keyOf = keyReader(options.key);
+  const listen = (req: IncomingMessage, res: ServerResponse): void => {
+    const exchange = openExchange(req, res);
     const method = req.method ?? 'GET';
     const trusted = trusts(req);
     const headers = inboundHeaders(req);
     const call = createCall({
       side: 'server',
       service,
-      operation: operationOf(method, pathOf(req.url ?? '/')) ?? method,
-      cancel: followConnection(res, service),
+      operation: operationOf(method, req.url ?? '/') ?? nameOf(method),
+      cancel: followConnection(exchange, service),
       idempotent: idempotentMethods.has(method),
       headers,
       priority: trusted ? inboundPriority(headers) : 0,
+      key: keyOf(req),
     });
+    whenClosed(exchange, () => call.values.set(callOver, true));
     if (trusted) call.values.set(trustedPeer, true);
-    const exchange = { req, res };
     invoke(handler, exchange, call).catch((error: unknown) => replyWithError(exchange, error));
   };
+  // Those of HTTP/2 are no subclasses, but made to be used as if they were.
+  return listen as HttpListener;
 }

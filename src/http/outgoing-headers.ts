@@ -1,4 +1,4 @@
-import type { Carrier } from '../core/carrier.js';
+import { type Carrier, lowerCase } from '../core/carrier.js';
 
 /** What `fetch` takes as headers. */
 export type HeaderInput = RequestInit['headers'];
@@ -40,11 +40,11 @@ export class OutgoingHeaders implements Carrier {
     return new OutgoingHeaders(given, Object.create(null));
   }
   get(name: string): string | undefined {
-    const lower = name.toLowerCase();
+    const lower = lowerCase(name);
     return this.added[lower] ?? headerOf(this.given, lower);
   }
   set(name: string, value: string): void {
-    this.added[name.toLowerCase()] = value;
+    this.added[lowerCase(name)] = value;
   }
   keys(): Iterable<string> {
     const names = new Set(Object.keys(this.added));

@@ -1,33 +1,187 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Call } from '../core/call.js';
+import { type Clock, systemClock } from '../core/clock.js';
 import { runWithCall } from '../core/current.js';
 import type { Handler } from '../core/handler.js';
-import type { HttpExchange } from './exchange.js';
+import { handlerError } from '../core/handler-error.js';
+import { resolveOptions } from '../core/options.js';
+import { WheelEntry, wheelOf } from '../core/timer-wheel.js';
+import { type HttpExchange, whenClosed } from './exchange.js';
+import { admitBody } from './expect-continue.js';
+import { breakOff, isOver, whenHeadWritten } from './server-response.js';
 
 /** What a user writes: a `node:http` listener that may be async, and that may look at the call. */
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse, call: Call) => unknown;
 
-/** Resolves when an answer has begun or can no longer be given: a handler in callback style answers after it returned. */
-function answered(exchange: HttpExchange): HttpExchange | Promise<HttpExchange> {
-  const { res } = exchange;
-  if (res.headersSent || res.closed || res.destroyed) return exchange;
-  return new Promise((resolve) => {
-    res.once('close', () => resolve(exchange));
-  });
+/** Options of {@link serveHandler}. */
+export interface ServeHandlerOptions {
+  /**
+   * Whether the listener runs as the current call, so that outgoing calls inherit deadline, trace and metadata. `false`
+   * spares the AsyncLocalStorage; `runWithCall` then makes a call current where it is needed.
+   *
+   * @defaultValue `true`
+   */
+  readonly context?: boolean | undefined;
+  /**
+   * Told of what a listener rejects with when its call is over already: after the answer has begun, after the deadline,
+   * after the client went away. What it throws is dropped.
+   *
+   * @defaultValue none
+   */
+  readonly onLateError?: ((error: unknown, call: Call) => void) | undefined;
+  /**
+   * How long a listener that goes on after its connection has gone still counts as in flight, in milliseconds; 0 or more.
+   * It works, so a limiter has to know of it; but one that hangs must not take a place for ever. A larger value guards
+   * better against clients that give up and ask again.
+   *
+   * @defaultValue `30_000`
+   */
+  readonly abandonedMs?: number | undefined;
+  /**
+   * Tells the time and waits.
+   *
+   * @defaultValue `systemClock`
+   */
+  readonly clock?: Clock | undefined;
+}
+
+/** Defaults of {@link ServeHandlerOptions}. */
+export const serveHandlerDefaults = {
+  context: true,
+  /** Drops it. */
+  onLateError: () => undefined,
+  abandonedMs: 30_000,
+  clock: systemClock,
+} as const;
+
+type Settings = { readonly [Field in keyof ServeHandlerOptions]-?: NonNullable<ServeHandlerOptions[Field]> };
+
+class Patience extends WheelEntry {
+  constructor(
+    at: number,
+    private readonly end: () => void,
+  ) {
+    super(at);
+  }
+  fire(): void {
+    this.end();
+  }
+}
+
+/** One exchange in the hands of a listener. It is answered when its head is written, or when no answer can be given. */
+class Serving {
+  private done = false;
+  private returned = false;
+  private patience: Patience | undefined;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly exchange: HttpExchange,
+    private readonly call: Call,
+    private readonly resolve: (exchange: HttpExchange) => void,
+    private readonly reject: (error: unknown) => void,
+  ) {}
+
+  start(listener: HttpHandler): void {
+    const { exchange, call } = this;
+    const { req, res } = exchange;
+    // No deadline ends at the end of a body, so the head is what it has to hear of, however late the listener returns.
+    whenHeadWritten(res, () => {
+      // A head after that is an answer on behalf of the listener, which works on.
+      if (!call.cancel.aborted) this.answered();
+    });
+    whenClosed(exchange, () => this.closed());
+    admitBody(req, res);
+    try {
+      const result = listener(req, res, call) as PromiseLike<unknown> | undefined;
+      if (typeof result?.then !== 'function') this.ended();
+      else
+        result.then(
+          () => this.ended(),
+          (error: unknown) => this.failed(error),
+        );
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  private answered(): void {
+    this.done = true;
+    this.resolve(this.exchange);
+  }
+
+  /** The listener has done its part; one in callback style may answer after that. */
+  private ended(): void {
+    this.returned = true;
+    this.patience?.cancel();
+    if (isOver(this.exchange.res)) this.answered();
+  }
+
+  private closed(): void {
+    if (this.returned) {
+      this.answered();
+      return;
+    }
+    if (this.done) return;
+    const { clock, abandonedMs } = this.settings;
+    this.patience = new Patience(clock.now() + abandonedMs, () => this.answered());
+    wheelOf(clock).add(this.patience);
+  }
+
+  private failed(error: unknown): void {
+    this.returned = true;
+    this.patience?.cancel();
+    if (this.done) this.brokeOff(error);
+    // Whoever cancelled has turned away: the rejection may be heard by nobody.
+    if (this.done || this.call.cancel.aborted) this.tell(error);
+    this.done = true;
+    this.reject(error);
+  }
+
+  private brokeOff(error: unknown): void {
+    const { res } = this.exchange;
+    if (res.writableEnded || isOver(res)) return;
+    this.call.values.set(handlerError, error);
+    breakOff(res);
+  }
+
+  private tell(error: unknown): void {
+    try {
+      this.settings.onLateError(error, this.call);
+    } catch {
+      // See the option.
+    }
+  }
 }
 
 /**
- * Makes the innermost handler of a server from a `node:http` listener. It runs as the current call, so that outgoing
- * calls inherit deadline, trace and metadata.
+ * Makes the innermost handler of a server from a `node:http` listener, sync, async or in callback style.
  *
- * @param listener - sync or async; what it throws or rejects with fails the call
- * @param context - `false`: no AsyncLocalStorage; the handler passes its call on by hand
+ * The call is answered when the head of the response is written, and over when the response is closed. What the listener
+ * throws or rejects with before that fails the call; after it, the connection is cut unless the response is complete. A
+ * listener that is not done when its client goes away is waited for, at most `abandonedMs`. A call that was given up
+ * before its turn does not run.
+ *
+ * @throws TypeError or RangeError for options that are out of range
+ * @example
+ * ```ts
+ * const handler = serveHandler((req, res) => void res.end('hello'));
+ * ```
  */
-export function serveHandler(listener: HttpHandler, context = true): Handler<HttpExchange, HttpExchange> {
-  const run = (exchange: HttpExchange, call: Call): Promise<HttpExchange> => {
-    const result = listener(exchange.req, exchange.res, call);
-    if (result instanceof Promise) return result.then(() => answered(exchange));
-    return Promise.resolve(answered(exchange));
-  };
-  return context ? (exchange, call) => runWithCall(call, () => run(exchange, call)) : run;
+export function serveHandler(
+  listener: HttpHandler,
+  options?: ServeHandlerOptions,
+): Handler<HttpExchange, HttpExchange> {
+  if (typeof listener !== 'function')
+    throw new TypeError(`serveHandler: the handler must be a function, got ${String(listener)}`);
+  const settings = resolveOptions<Settings>('serveHandler', serveHandlerDefaults, options, {
+    abandonedMs: { min: 0 },
+  });
+  const serve = (exchange: HttpExchange, call: Call): Promise<HttpExchange> =>
+    new Promise((resolve, reject) => {
+      if (call.cancel.aborted) reject(call.cancel.reason);
+      else new Serving(settings, exchange, call, resolve, reject).start(listener);
+    });
+  if (!settings.context) return serve;
+  return (exchange, call) => runWithCall(call, () => serve(exchange, call));
 }

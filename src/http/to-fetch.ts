@@ -9,6 +9,7 @@ import {
 import { currentCall } from '../core/current.js';
 import { type Handler, invoke } from '../core/handler.js';
 import { resolveOptions } from '../core/options.js';
+import { inheritedDeadline } from '../core/over.js';
 import { hedgePreference, timeoutPreference } from '../core/preferences.js';
 import { whenOver } from '../core/protocol.js';
 import type { CallOptions, GovernedFetch } from './call-options.js';
@@ -66,7 +67,7 @@ class Caller {
       side: 'client',
       service: this.service,
       operation: options?.operation ?? this.routes(method, path) ?? method,
-      deadline: inbound?.deadline ?? Number.POSITIVE_INFINITY,
+      deadline: inheritedDeadline(inbound),
       cancel,
       idempotent: options?.idempotent ?? isIdempotent(request),
       headers,

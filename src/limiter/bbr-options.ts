@@ -31,8 +31,8 @@ export interface BbrOptions {
    */
   readonly windowMs?: number | undefined;
   /**
-   * Into how many parts the window is cut; a whole number, 1 or more. Everything is worked out once per part, so more
-   * of them react sooner and cost more.
+   * Into how many parts the window is cut; a whole number from 1 to 1000. Everything is worked out once per part, so
+   * more of them react sooner and cost more.
    *
    * @defaultValue `100`
    */
@@ -106,7 +106,7 @@ export interface BbrOptions {
   readonly priorityRatio?: number | undefined;
   /**
    * Told when refusing starts, at the first refusal, and when it is over: load is below the threshold and the
-   * cool-down has passed, as found at the next call or snapshot. What it throws is dropped.
+   * cool-down has passed, as found at the next call or snapshot. What it throws, or rejects with, is dropped.
    *
    * @defaultValue `undefined`
    */
@@ -141,7 +141,7 @@ export type BbrSettings = {
 const bounds: Bounds<BbrSettings> = {
   loadThreshold: { above: 0 },
   windowMs: { above: 0 },
-  buckets: { min: 1, integer: true },
+  buckets: { min: 1, max: 1000, integer: true },
   spanBuckets: { min: 1, integer: true },
   gain: { min: 1 },
   minLimit: { min: 1 },

@@ -40,6 +40,8 @@ export class BbrWindow {
   loaded = false;
 
   private slot = Number.NaN;
+  /** When that slot began: a comparison tells that it goes on, where a division would take longer than all the rest. */
+  private beganAt = Number.NaN;
   private pass = 0;
   private rtt = 0;
 
@@ -66,14 +68,20 @@ export class BbrWindow {
 
   /** Moves on to `now`. @returns whether a bucket closed, so that the two best may have changed */
   advance(now: number): boolean {
-    const slot = Math.floor(now / this.shape.bucketMs);
+    const { bucketMs } = this.shape;
+    const sinceMs = now - this.beganAt;
+    if (sinceMs >= 0 && sinceMs < bucketMs) return false;
+    const slot = Math.floor(now / bucketMs);
     const passed = slot - this.slot;
     if (passed === 0 || passed === -1) return false;
     // A clock that stepped back further than a late caller explains: this bucket's true length is unknown, it starts anew.
     if (!(passed > 0)) this.empty();
     else if (passed > this.shape.buckets) this.forget();
     else this.turn(passed);
-    if (!Number.isNaN(slot)) this.slot = slot;
+    if (!Number.isNaN(slot)) {
+      this.slot = slot;
+      this.beganAt = slot * bucketMs;
+    }
     return passed > 0;
   }
 

@@ -58,8 +58,10 @@ class Bbr implements BbrLimiter {
 
   retryAfterMs(now: number): number | undefined {
     if (!this.shedding) return undefined;
-    // Sooner than a bucket from now nothing can have changed.
-    return Math.max(this.bucketMs, this.stampedAt + this.settings.cooldownMs - now);
+    const { cooldownMs } = this.settings;
+    // Sooner than a bucket from now nothing can have changed; and more than all of it is left only to a clock that
+    // stepped back.
+    return Math.max(this.bucketMs, Math.min(cooldownMs, this.stampedAt + cooldownMs - now));
   }
 
   snapshot(now: number): BbrSnapshot {
@@ -135,7 +137,8 @@ class Bbr implements BbrLimiter {
   private become(shedding: boolean, now: number): void {
     this.shedding = shedding;
     try {
-      this.settings.onTransition?.(shedding, now);
+      const result: unknown = this.settings.onTransition?.(shedding, now);
+      if (result instanceof Promise) result.catch(() => undefined);
     } catch {
       // A listener is not allowed to cost a call.
     }

@@ -126,7 +126,11 @@ class Signal implements LoadSignal {
   }
   start(): () => void {
     this.watch ??= new LoadWatch(this.settings);
-    return () => this.stop();
+    const { watch } = this;
+    // Of this run only: one that was started since is somebody else's.
+    return () => {
+      if (this.watch === watch) this.stop();
+    };
   }
   stop(): void {
     this.watch?.stop();
@@ -155,8 +159,8 @@ class Signal implements LoadSignal {
  * does not see, worker threads, libuv's pool, other processes in the container: with a CPU quota it is measured of the
  * whole control group, because that is what the kernel holds back; and being held back counts as load, for a quota of
  * half a core stalls a loop that is not full. Without a quota, and where there are no control groups (macOS, Windows),
- * it is this process against the CPUs it may use: what neighbours burn is none of its doing. {@link LoadSnapshot.sources} tells what is in use; nothing of
- * this ever throws.
+ * it is this process against the CPUs it may use: what neighbours burn is none of its doing.
+ * {@link LoadSnapshot.sources} tells what is in use; nothing of this ever throws.
  *
  * Make one per thread and process and start it where the server starts. It is a detector, not a measure of how far
  * above its capacity a server is: a busy loop reads 1 at any overload. In a worker it sees the worker's own loop.

@@ -60,7 +60,7 @@ const lateMs = 1000;
 
 class Rate implements RateLimiter {
   readonly code = 'RATE_LIMITED';
-  /** Sum of all refunds ever: tells a permit how much later debts may have shrunk since it was given. */
+  /** Sum of the refunds that left others behind them: tells a permit by how much its debt may have shrunk meanwhile. */
   refunded = 0;
   private origin = Number.NaN;
   private latest = 0;
@@ -99,7 +99,8 @@ class Rate implements RateLimiter {
    * Takes a passage back. A later arrival at an idle limit starts from its own time, and what was owed before it no
    * longer matters; so a refund may not exceed what this passage still adds, or calls would pass that the rate
    * forbids. `arrival - now`, less what was refunded meanwhile, is a lower bound of that, and exact if nothing came
-   * between.
+   * between. The refund of the passage that came last changes nobody else's arrival and is not counted, so that calls
+   * taken back in the reverse order leave no trace.
    */
   refund(passage: Passage, now: number): void {
     const time = this.count(now);
@@ -107,7 +108,8 @@ class Rate implements RateLimiter {
     const amount = Math.min(passage.cost, passage.arrival - since - time);
     const owed = this.ledger.get(passage.key);
     if (!(amount > 0) || owed === Number.NEGATIVE_INFINITY) return;
-    this.refunded += amount;
+    const cameLast = since === 0 && owed === passage.arrival;
+    if (!cameLast) this.refunded += amount;
     this.ledger.set(passage.key, owed - amount, time);
   }
 

@@ -1,14 +1,14 @@
 import type { InstanceId, InstanceStatus } from './instance-record.js';
+import { maxNs } from './instant.js';
 import type { RegistryLimits } from './limits.js';
 import type { Params } from './params.js';
 import { badRequest, limitExceeded } from './refused.js';
 
-const maxInt64 = 2n ** 63n - 1n;
 const maxUint32 = 2n ** 32n - 1n;
 const truths = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
 // A name that breaks lines could forge log lines of whoever prints it.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const control = /[\u0000-\u001f\u007f]/;
+const control = /[\u0000-\u001f\u007f-\u009f]/;
 /** Commas part addresses only where another one begins: a scheme follows. */
 const addrComma = /,(?=[a-zA-Z][a-zA-Z0-9+.-]*:\/\/)/;
 
@@ -70,12 +70,12 @@ export class Fields {
 
   /** Nanoseconds; `undefined` when absent or 0. */
   timestamp(name: string): bigint | undefined {
-    const value = this.integer(name, this.raw(name), maxInt64);
+    const value = this.integer(name, this.raw(name), maxNs);
     return value === 0n ? undefined : value;
   }
 
   timestamps(name: string): readonly bigint[] {
-    return split(this.all(name)).map((value) => this.integer(name, value, maxInt64));
+    return split(this.all(name)).map((value) => this.integer(name, value, maxNs));
   }
 
   status(): InstanceStatus {

@@ -1,5 +1,5 @@
 import { stringify } from '../discovery/lossless-json.js';
-import type { Instant } from './instant.js';
+import { type Instant, maxNs } from './instant.js';
 
 /** 1: takes traffic. 2: registered, waiting. Also the bits of a status filter. */
 export type InstanceStatus = 1 | 2;
@@ -85,7 +85,8 @@ export class InstanceRecord implements StoredInstance {
     this.status = given.status;
     this.metadata = given.metadata;
     // A newcomer that names no version of its own is newer by definition, also after the wall clock was set back.
-    this.dirtyNs = given.dirty ?? (before === undefined ? at.ns : larger(at.ns, before.dirtyNs + 1n));
+    const newer = before === undefined ? at.ns : larger(at.ns, before.dirtyNs + 1n);
+    this.dirtyNs = given.dirty ?? (newer > maxNs ? maxNs : newer);
     this.renewedMs = at.ms;
     this.registeredNs = at.ns;
     this.upNs = before?.upNs ?? at.ns;

@@ -8,6 +8,9 @@ export interface Instant {
   readonly ns: bigint;
 }
 
+/** The largest timestamp on the wire: clients in Go read int64, and a larger one would cost them the whole list. */
+export const maxNs = 2n ** 63n - 1n;
+
 /** What a clock says now. */
 export function instantOf(clock: Clock): Instant {
   return { ms: clock.now(), ns: BigInt(Math.floor(clock.wallMs())) * 1_000_000n };

@@ -5,7 +5,7 @@ import { hedgePreference } from '../core/preferences.js';
 import { checkProtocol, type Protocol } from '../core/protocol.js';
 import { fixedDelay, measuredDelay } from './hedge-delay.js';
 import { type Course, race } from './race.js';
-import { type RetryBudget, retryBudget } from './retry-budget.js';
+import { budgetOf, type RetryBudget } from './retry-budget.js';
 
 /** Options of {@link hedge}. */
 export interface HedgeOptions<Req, Res> {
@@ -109,7 +109,7 @@ export function hedge<Req, Res>(options: HedgeOptions<Req, Res>): Middleware<Req
   );
   const shared: Omit<Course<Req, Res>, 'next'> = {
     protocol: checkProtocol('hedge.protocol', given.protocol),
-    budget: given.budget ?? retryBudget(),
+    budget: budgetOf('hedge.budget', given.budget),
     deposits: given.budget === undefined,
     delay:
       given.delayMs === undefined

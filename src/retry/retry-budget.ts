@@ -86,6 +86,18 @@ class Budget implements RetryBudget {
 }
 
 /**
+ * Checks an option that has to be a budget; without it, makes one.
+ *
+ * @param field - full name for the message: `retry.budget`
+ * @throws TypeError when it is none, for example the options of one
+ */
+export function budgetOf(field: string, budget: RetryBudget | undefined): RetryBudget {
+  if (budget === undefined) return retryBudget();
+  if (typeof budget?.withdraw === 'function' && typeof budget.deposit === 'function') return budget;
+  throw new TypeError(`${field} must be a RetryBudget, as retryBudget() makes it`);
+}
+
+/**
  * Bounds the tries beyond the first to a share of the calls that succeed, so that retries cannot become the load that
  * keeps a service down.
  *

@@ -11,7 +11,7 @@ import { wheelOf } from '../core/timer-wheel.js';
 import { until } from './alarm.js';
 import { fullJitter } from './backoff.js';
 import { exhausted, type Resend, resend } from './resend.js';
-import { type RetryBudget, retryBudget } from './retry-budget.js';
+import { budgetOf, type RetryBudget } from './retry-budget.js';
 
 /** A try that failed, and that may be followed by another. */
 export interface FailedTry<Res> {
@@ -70,13 +70,14 @@ export interface RetryOptions<Req, Res> {
    */
   readonly maxRetryAfterMs?: number | undefined;
   /**
-   * May forbid a try that would be made; cannot allow one that would not. What it throws counts as `false`.
+   * May forbid a try that would be made; cannot allow one that would not. Whatever is not `true`, a promise for
+   * example, and what it throws count as `false`.
    *
    * @defaultValue always allowed
    */
   readonly when?: ((failed: FailedTry<Res>) => boolean) | undefined;
   /**
-   * Told before each wait, with its length in milliseconds. What it throws is dropped.
+   * Told before each wait, with its length in milliseconds. What it throws, or rejects with, is dropped.
    *
    * @defaultValue none
    */
@@ -132,7 +133,7 @@ function settingsOf<Req, Res>(options: RetryOptions<Req, Res>): Settings<Req, Re
   return {
     ...given,
     protocol: checkProtocol('retry.protocol', given.protocol),
-    budget: given.budget ?? retryBudget(),
+    budget: budgetOf('retry.budget', given.budget),
   };
 }
 
@@ -191,7 +192,8 @@ class Tries<Req, Res> {
     this.again = resend(settings.protocol, this.request);
     if (this.again === undefined || !settings.budget.withdraw(now)) return never;
     try {
-      settings.onRetry(failed, waitMs);
+      const result: unknown = settings.onRetry(failed, waitMs);
+      if (result instanceof Promise) result.catch(() => undefined);
     } catch {
       // A listener has no say in what becomes of the call.
     }
@@ -207,7 +209,8 @@ class Tries<Req, Res> {
 
   private allowed(failed: FailedTry<Res>): boolean {
     try {
-      return this.settings.when(failed);
+      // A promise, which nobody here can wait for, is no permission.
+      return this.settings.when(failed) === true;
     } catch {
       return false;
     }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 /** What may decide the host under which others reach this process; the first that is given wins. */
@@ -14,38 +15,48 @@ export interface AdvertiseSources {
 
 const wildcards = new Set(['', '0.0.0.0', '::', '*', '::0', '0:0:0:0:0:0:0:0']);
 
+const bare = (host: string): string => host.replace(/^\[(.*)\]$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
+
 function usable(host: string | undefined): host is string {
-  return host !== undefined && !wildcards.has(host);
+  return host !== undefined && !wildcards.has(bare(host));
 }
 
-/** First address of this machine that is not its own loopback; IPv4 before IPv6. */
+/**
+ * Checks a host that somebody wrote down.
+ *
+ * @throws RangeError for a wildcard and for what is no host: with a scheme, a port, a path
+ */
+export function checkAdvertised(field: string, host: unknown): string {
+  const good = typeof host === 'string' && (isIP(bare(host)) !== 0 || /^[a-z\d]([\w.-]*\w)?$/i.test(host));
+  if (!good || !usable(host))
+    throw new RangeError(
+      `${field} must be a host name or IP address that others can connect to, got ${JSON.stringify(host)}`,
+    );
+  return host;
+}
+
+/** First address of this machine that others may reach; IPv4 before IPv6. */
 function firstInterface(): string | undefined {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const outward = all.filter((address) => !address.internal);
-  return (outward.find((address) => address.family === 'IPv4') ?? outward[0])?.address;
+  // A link-local IPv6 address means nothing without the name of an interface of whoever connects.
+  const outward = all.filter(({ internal, address }) => !internal && !/^fe[89ab].:/i.test(address));
+  return (outward.find(({ family }) => family === 'IPv4') ?? outward[0])?.address;
 }
 
 /**
  * The host to register: the option, `KEELSON_ADVERTISE_HOST`, the bound address, the local address of the socket to
  * the registry, an interface of this machine. Never a wildcard: nobody can connect to one.
  *
- * @throws RangeError when the option or the variable is a wildcard
+ * @throws RangeError when the option or the variable is no host that others can connect to
  */
-export function advertisedHost(sources: AdvertiseSources): string {
-  for (const [name, host] of [
-    ['advertiseHost', sources.option],
-    ['KEELSON_ADVERTISE_HOST', sources.env],
-  ] as const) {
-    if (host === undefined || host === '') continue;
-    if (!usable(host))
-      throw new RangeError(`${name} must be an address that others can connect to, got "${host}"`);
-    return host;
-  }
-  return [sources.bound, sources.toRegistry, firstInterface()].find(usable) ?? '127.0.0.1';
+export function advertisedHost({ option, env, bound, toRegistry }: AdvertiseSources): string {
+  if (option !== undefined) return checkAdvertised('advertiseHost', option);
+  if (env !== undefined && env !== '') return checkAdvertised('KEELSON_ADVERTISE_HOST', env);
+  return [bound, toRegistry, firstInterface()].find(usable) ?? '127.0.0.1';
 }
 
 /** `scheme://host:port`, with brackets around an IPv6 address. */
 export function addressOf(scheme: string, host: string, port: number): string {
-  const bare = host.startsWith('::ffff:') && host.includes('.') ? host.slice('::ffff:'.length) : host;
-  return `${scheme}://${bare.includes(':') && !bare.startsWith('[') ? `[${bare}]` : bare}:${port}`;
+  const name = bare(host);
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }

@@ -1,20 +1,21 @@
-import type { RequestListener } from 'node:http';
+import type { Call } from '../core/call.js';
 import type { Clock } from '../core/clock.js';
-import type { Bus } from '../core/events.js';
-import type { Gate } from '../core/gate.js';
 import { exchangeProtocol, type HttpExchange } from '../http/exchange.js';
-import { type ListenerOptions, toListener } from '../http/listener.js';
+import { type HttpListener, type ListenerOptions, listenerDefaults, toListener } from '../http/listener.js';
 import { recover } from '../http/recover.js';
 import { type HttpHandler, serveHandler } from '../http/serve-handler.js';
 import { bbr } from '../limiter/bbr.js';
-import { type LoadSignal, loadSignal } from '../limiter/load.js';
+import type { LoadSignal } from '../limiter/load.js';
 import { httpServerSemantics } from '../telemetry/http-server-semantics.js';
-import { type ServerPolicy, serverStack } from './server-stack.js';
+import type { AppEvents } from './app-events.js';
+import { faultTeller } from './handler-fault.js';
+import { checkOptions, overlay } from './policy-checks.js';
+import { type ServerPolicy, serverPolicyDefaults, serverStack } from './server-stack.js';
 
 /** Options of {@link App.listener}. */
 export interface AppListenerOptions
   extends ServerPolicy<HttpExchange, HttpExchange>,
-    Pick<ListenerOptions, 'routes' | 'trust'> {
+    Pick<ListenerOptions, 'routes' | 'trust' | 'key'> {
   /**
    * Whether the listener itself answers `GET /healthz` and `GET /readyz`, before limits and without spans.
    *
@@ -23,52 +24,79 @@ export interface AppListenerOptions
   readonly health?: boolean | undefined;
   /**
    * Whether the handler runs as the current call, so that outgoing calls inherit from it by themselves. `false` spares
-   * the AsyncLocalStorage; the handler then passes its third argument on by hand.
+   * the AsyncLocalStorage; `runWithCall` of `keelson/core` then makes the handler's third argument current where it is
+   * needed.
    *
    * @defaultValue `true`
    */
   readonly context?: boolean | undefined;
+  /**
+   * Told of each fault of a handler: what it throws or rejects with, also after its answer has begun, but neither
+   * refusals nor what follows from a client that went away. It is told of on the bus as `fault` too. Without it, and
+   * while nobody listens to `fault`, faults are written to the console.
+   *
+   * @defaultValue none: `console.error` with the operation and the error, unless somebody listens to `fault`
+   */
+  readonly onError?: ((error: unknown, call: Call) => void) | undefined;
 }
 
 /** Defaults of {@link AppListenerOptions}. */
-export const appListenerDefaults = { health: false, context: true } as const;
+export const appListenerDefaults = {
+  ...serverPolicyDefaults,
+  ...listenerDefaults,
+  health: false,
+  context: true,
+  onError: undefined,
+} as const;
 
-interface Shared {
-  readonly service: string;
-  readonly bus: Bus;
-  readonly clock: Clock;
-}
-
-/** Calls that come at once after a pause of the machine are no overload yet: twice what `bbr` would let in unseen. */
+/** Calls that come at once after a pause of the machine are no overload yet: twice what `bbr` lets in unseen. */
 const burst = 20;
 
-/** The limiter of a server that names none: adaptive, one for the whole server. */
-function usualLimit({ service, bus }: Shared, load: LoadSignal): Gate {
-  return bbr({
-    load,
-    minLimit: burst,
-    onTransition: (shedding) => bus.emit('shedding', { service, shedding }),
-  });
+/** What the listeners of one app have in common. */
+export interface ListenerParts {
+  readonly service: string;
+  readonly events: AppEvents;
+  readonly clock: Clock;
+  /** How loaded the process is; made when a listener needs it. */
+  readonly load: () => LoadSignal;
 }
 
-/** Makes the listener of an app. @returns it, and what stops its load signal */
+/** Makes the listener of an app. */
 export function appListener(
   handler: HttpHandler,
-  options: AppListenerOptions & Shared,
-): { readonly listener: RequestListener; readonly close: () => void } {
-  const { service, bus, clock, routes, trust, context = appListenerDefaults.context } = options;
-  const load = options.limits === undefined ? loadSignal({ clock }) : undefined;
-  const limits = options.limits ?? (load ? [usualLimit(options, load)] : []);
+  given: AppListenerOptions,
+  { service, events, clock, load }: ListenerParts,
+): HttpListener {
+  checkOptions('listener', { known: appListenerDefaults }, given);
+  const {
+    routes,
+    trust,
+    key,
+    health: _,
+    context,
+    onError,
+    ...policy
+  } = overlay<AppListenerOptions>({}, given);
+  if (onError !== undefined && typeof onError !== 'function')
+    throw new TypeError(`listener.onError must be a function, got ${String(onError)}`);
+  const tell = faultTeller({ events, onError });
   const stack = serverStack(
     {
-      ...options,
-      limits,
+      ...policy,
+      // Of a server that names none: adaptive, one for the whole server.
+      limits: policy.limits ?? [
+        bbr({
+          load: load(),
+          minLimit: burst,
+          onTransition: (shedding) => events.emit('shedding', { service, shedding }),
+        }),
+      ],
       protocol: exchangeProtocol,
       semantics: httpServerSemantics,
-      recover: recover((error) => bus.emit('fault', { where: `${service} handler`, error })),
+      recover: recover(tell),
+      clock,
     },
-    serveHandler(handler, context),
+    serveHandler(handler, { context, onLateError: tell, clock }),
   );
-  const stop = load?.start();
-  return { listener: toListener(stack, { service, routes, trust }), close: () => stop?.() };
+  return toListener(stack, { service, routes, trust, key });
 }

@@ -1,23 +1,26 @@
-import type { Clock } from '../core/clock.js';
-import { checkNumber } from '../core/options.js';
-import type { Random } from '../core/random.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import { type Random, systemRandom } from '../core/random.js';
 import type { Registry } from '../discovery/registrar.js';
+import type { Resolver } from '../discovery/resolver.js';
 import type { StaticEndpoint } from '../discovery/static.js';
 import type { HttpRequest } from '../http/request.js';
-import type { ClientPolicy } from './client-policy.js';
-import type { LifecycleHooks } from './lifecycle.js';
+import { checkAdvertised } from './advertise.js';
+import { type ClientPolicy, checkPolicy } from './client-policy.js';
+import { knownHooks, type LifecycleHooks } from './lifecycle.js';
+import { checkOptions } from './policy-checks.js';
 
 /** Options of {@link createApp}. Only `service` is needed. */
 export interface AppOptions {
   /** Logical name of this service: what others call it, and what they see as their caller. */
   readonly service: string;
   /**
-   * Where services are found and this one is registered: addresses of a registry that speaks the discovery protocol, or a
-   * {@link Registry}. What is given as an object is not closed by the app.
+   * Where services are found and this one is registered: addresses of a registry that speaks the discovery protocol, a
+   * {@link Registry}, or a {@link Resolver} that only finds, such as `dns`; then nothing is registered. What is given as
+   * an object is not closed by the app.
    *
    * @defaultValue none: only `endpoints` can be called
    */
-  readonly registry?: string | readonly string[] | Registry | undefined;
+  readonly registry?: string | readonly string[] | Registry | Resolver | undefined;
   /**
    * Addresses of services that no registry knows: `{ users: ['http://localhost:3001'] }`. They go before the registry.
    *
@@ -61,7 +64,7 @@ export interface AppOptions {
    */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   /**
-   * Host under which others reach this process; never a wildcard.
+   * Host name or IP address under which others reach this process; never a wildcard.
    *
    * @defaultValue none: `KEELSON_ADVERTISE_HOST`, else the bound address, else the local address of the way to the registry
    */
@@ -73,7 +76,7 @@ export interface AppOptions {
    */
   readonly register?: boolean | undefined;
   /**
-   * How the clients of this app are governed, unless one says otherwise.
+   * How the clients that `fetch` makes are governed, unless one says otherwise.
    *
    * @defaultValue `{}`
    */
@@ -92,7 +95,9 @@ export interface AppOptions {
    */
   readonly closeTimeoutMs?: number | undefined;
   /**
-   * Whether `serve` makes SIGTERM and SIGINT stop the app. A second signal ends the process at once.
+   * Whether `serve` makes SIGTERM and SIGINT stop the app. When all apps of the process have stopped, the signal is raised
+   * again; a second signal raises it at once. `false` where something else ends the process in order, such as a framework
+   * with shutdown hooks: call `stop` there.
    *
    * @defaultValue `true`
    */
@@ -119,6 +124,7 @@ export interface AppOptions {
 
 /** Defaults of {@link AppOptions}. */
 export const appDefaults = {
+  registry: undefined,
   endpoints: {},
   zone: '',
   env: '',
@@ -126,11 +132,15 @@ export const appDefaults = {
   version: '',
   weight: 100,
   metadata: {},
+  advertiseHost: undefined,
   register: true,
   client: {},
+  drainPauseMs: undefined,
   closeTimeoutMs: 20_000,
   signals: true,
   hooks: {},
+  clock: systemClock,
+  random: systemRandom,
 } as const;
 
 /** Kubernetes takes a pod out of its services while the pod already gets SIGTERM: others need time to hear of it. */
@@ -139,15 +149,34 @@ export function usualDrainPauseMs(env: NodeJS.ProcessEnv): number {
   return env['NODE_ENV'] === 'test' || env['VITEST'] || env['JEST_WORKER_ID'] ? 0 : 1000;
 }
 
+const bounds = {
+  weight: { above: 0 },
+  drainPauseMs: { min: 0 },
+  closeTimeoutMs: { min: 0 },
+};
+
+function checkLabels(metadata: AppOptions['metadata']): void {
+  for (const [name, value] of Object.entries(metadata ?? {})) {
+    if (typeof value !== 'string')
+      throw new TypeError(`createApp.metadata.${name} must be a string, got ${String(value)}`);
+  }
+}
+
 /** Refuses what cannot work, when the app is made and not when it is called. */
 export function checkAppOptions(options: AppOptions): void {
-  const { service, weight, drainPauseMs, closeTimeoutMs } = options;
+  checkOptions('createApp', { known: { ...appDefaults, service: undefined }, bounds }, options);
+  const { service, client, hooks, advertiseHost, metadata } = options;
   if (typeof service !== 'string' || !/^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?$/.test(service)) {
     throw new TypeError(
       `createApp.service must be a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(service)}`,
     );
   }
-  if (weight !== undefined) checkNumber('createApp.weight', weight, { above: 0 });
-  if (drainPauseMs !== undefined) checkNumber('createApp.drainPauseMs', drainPauseMs, { min: 0 });
-  if (closeTimeoutMs !== undefined) checkNumber('createApp.closeTimeoutMs', closeTimeoutMs, { min: 0 });
+  checkOptions('createApp.hooks', { known: knownHooks }, hooks);
+  for (const [name, hook] of Object.entries(hooks ?? {})) {
+    if (hook !== undefined && typeof hook !== 'function')
+      throw new TypeError(`createApp.hooks.${name} must be a function, got ${String(hook)}`);
+  }
+  checkPolicy('createApp.client', client);
+  checkLabels(metadata);
+  if (advertiseHost !== undefined) checkAdvertised('createApp.advertiseHost', advertiseHost);
 }

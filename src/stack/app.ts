@@ -1,19 +1,26 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { type Clock, systemClock } from '../core/clock.js';
-import { type Bus, createBus } from '../core/events.js';
-import { type Random, systemRandom } from '../core/random.js';
-import type { Registration } from '../discovery/registrar.js';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { EndpointState } from '../balancer/balance.js';
+import type { Clock } from '../core/clock.js';
+import { GovernanceError } from '../core/errors.js';
+import type { Bus } from '../core/events.js';
+import { resolveOptions } from '../core/options.js';
+import type { Random } from '../core/random.js';
 import type { GovernedFetch } from '../http/call-options.js';
+import type { HttpListener } from '../http/listener.js';
 import type { HttpHandler } from '../http/serve-handler.js';
+import { type LoadSignal, loadSignal } from '../limiter/load.js';
+import { apiMismatch } from '../telemetry/api-mismatch.js';
 import { governanceMetrics } from '../telemetry/governance-metrics.js';
+import { AppEvents } from './app-events.js';
 import { type AppListenerOptions, appListener } from './app-listener.js';
 import { type AppOptions, appDefaults, checkAppOptions, usualDrainPauseMs } from './app-options.js';
 import { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
 import { type FetchClientOptions, fetchClient } from './fetch-client.js';
 import { answerHealth } from './health.js';
 import { type AppState, Lifecycle } from './lifecycle.js';
-import { registerServer } from './registered.js';
-import { type AnyHttpServer, askToLeave, type Bound, closeServer, listen } from './serving.js';
+import { overlay } from './policy-checks.js';
+import { type Served, Servers } from './servers.js';
+import { type AnyHttpServer, type ServeOptions, type ServeSettings, serveDefaults } from './serving.js';
 import { onTermination } from './signals.js';
 import { type Sources, sourcesOf } from './sources.js';
 
@@ -23,26 +30,12 @@ export type AppClientOptions<Req, Res> = Omit<
   'service' | 'resolver' | 'bus' | 'clock' | 'random'
 >;
 
-/** Options of {@link App.serve}. */
-export interface ServeOptions {
-  /**
-   * Port to listen on; 0 for any that is free. No effect on a server that already listens.
-   *
-   * @defaultValue `0`
-   */
-  readonly port?: number | undefined;
-  /**
-   * Address to bind to.
-   *
-   * @defaultValue none: all addresses
-   */
-  readonly host?: string | undefined;
-}
-
-/** A server that an app serves. */
-export interface Served extends Bound {
-  /** The address that others see: `http://10.0.0.7:8080`. */
-  readonly url: string;
+/** One client of an app at one moment. */
+export interface ClientSnapshot {
+  /** Whom it calls. */
+  readonly service: string;
+  /** What it knows of each endpoint. */
+  readonly endpoints: readonly EndpointState[];
 }
 
 /** One service process: its clients, its servers, its life. */
@@ -54,7 +47,9 @@ export interface App {
   /** State changes of everything that belongs to it. */
   readonly events: Bus;
   /**
-   * Makes a governed `fetch` for one service. Takes a path, or an absolute URL whose host is the service's name.
+   * Makes a governed `fetch` for one service. Takes a path, or an absolute URL whose host is the service's name. Make it
+   * once: a client with options of its own finds and measures the service by itself. Without options it is the same
+   * client each time.
    *
    * @throws TypeError when the service can be found nowhere; RangeError for options out of range
    */
@@ -65,96 +60,144 @@ export interface App {
    * @throws TypeError when the service can be found nowhere; RangeError for options out of range
    */
   client<Req, Res>(service: string, options: AppClientOptions<Req, Res>): ClientStack<Req, Res>;
-  /** Makes a governed listener for `http.createServer`. */
-  listener(handler: HttpHandler, options?: AppListenerOptions): RequestListener;
   /**
-   * Listens, registers, is ready. Rejects with the platform's error when the port is taken.
+   * Makes a governed listener for `http.createServer`, `https.createServer` or `http2.createServer`.
    *
-   * @throws (as a rejection) what `hooks.beforeStart` throws
+   * The handler may be sync, async or in callback style, also an Express app. What it throws is answered with 500 and told
+   * as `fault`; see `onError` for who hears of it. When the call's time is over it is answered with 504, and what the
+   * handler still does to the response has no effect.
+   *
+   * @throws TypeError or RangeError for options that cannot work
+   */
+  listener(handler: HttpHandler, options?: AppListenerOptions): HttpListener;
+  /**
+   * Listens, registers, is ready. May be called for several servers. When it rejects, nothing of it is left: the server
+   * does not listen, is not registered, and signals do what they did before.
+   *
+   * @throws (as a rejection) the platform's error when the port is taken, what `hooks.beforeStart` throws, the registry's
+   * refusal, GovernanceError `SHUTTING_DOWN` when the app was stopped
    */
   serve(server: AnyHttpServer, options?: ServeOptions): Promise<Served>;
+  /** What each client of this app knows of its endpoints: for a debug page or a panel, not for each call. */
+  snapshot(): readonly ClientSnapshot[];
   /** Answers `/healthz` and `/readyz`. @returns whether the request was one of them */
   health(req: IncomingMessage, res: ServerResponse): boolean;
-  /** Deregisters, drains, closes. Calls in flight finish. A second call joins the first. */
+  /**
+   * Deregisters, drains, closes; never rejects. Calls in flight finish. Upgraded connections are not waited for: close
+   * them in `hooks.beforeStop`. A second call joins the first.
+   */
   stop(): Promise<void>;
   /** The same as `stop`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-interface Serving {
-  readonly server: AnyHttpServer;
-  readonly registration: Registration | undefined;
-}
+/** Registries promise to take no longer than one request may; one that breaks the promise must not hold the end up. */
+const registryPatienceMs = 10_000;
 
 class KeelsonApp implements App {
-  readonly events: Bus = createBus();
+  readonly service: string;
+  readonly events: AppEvents;
   private readonly clock: Clock;
   private readonly random: Random;
   private readonly sources: Sources;
   private readonly lifecycle: Lifecycle;
+  private readonly servers: Servers;
   private readonly closers: (() => void)[] = [];
-  private readonly serving: Serving[] = [];
-  private removeSignals: () => void = () => undefined;
+  private readonly fetches = new Map<string, GovernedFetch>();
+  private readonly clients: { readonly service: string; snapshot(): readonly EndpointState[] }[] = [];
+  private readonly governed = new WeakSet<object>();
+  private readonly endMetrics: () => void;
+  private load: LoadSignal | undefined;
+  private permitted: Promise<void> | undefined;
+  private removeSignals: (() => void) | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(private readonly options: AppOptions) {
-    this.clock = options.clock ?? systemClock;
-    this.random = options.random ?? systemRandom;
-    this.lifecycle = new Lifecycle(options.service, this.events, options.hooks ?? {});
-    this.sources = sourcesOf(options, this.events, this.clock, this.random);
-    this.closers.push(governanceMetrics(this.events));
+    const { service, clock = appDefaults.clock, random = appDefaults.random, hooks = {} } = options;
+    this.service = service;
+    this.clock = clock;
+    this.random = random;
+    this.events = new AppEvents(service);
+    this.endMetrics = governanceMetrics(this.events.own);
+    this.lifecycle = new Lifecycle(service, this.events, hooks);
+    this.sources = sourcesOf(options, { bus: this.events, clock, random });
+    this.servers = new Servers({
+      options,
+      clock,
+      registrar: this.sources.registrar,
+      mustRun: () => this.mustRun(),
+      isGoverned: (listener) => this.governed.has(listener as object),
+    });
   }
 
-  get service(): string {
-    return this.options.service;
-  }
   get state(): AppState {
     return this.lifecycle.state;
   }
 
-  fetch(service: string, options: FetchClientOptions = {}): GovernedFetch {
-    const client = fetchClient(service, this.sources.resolverOf(service), {
-      ...this.shared(),
-      ...this.options.client,
-      ...options,
-    });
+  fetch(service: string, options?: FetchClientOptions): GovernedFetch {
+    // Whoever asks anew for each call means the same client: one of its own would begin without endpoints and experience.
+    const known = options === undefined ? this.fetches.get(service) : undefined;
+    if (known !== undefined) return known;
+    this.mustRun();
+    const policy = overlay<FetchClientOptions>(this.options.client, options ?? {});
+    const client = fetchClient(service, this.sources.resolverOf(service), { ...policy, ...this.shared() });
     this.closers.push(() => client.stack.close());
+    this.clients.push({ service, snapshot: () => client.stack.snapshot() });
+    if (options === undefined) this.fetches.set(service, client.fetch);
     return client.fetch;
   }
 
   client<Req, Res>(service: string, options: AppClientOptions<Req, Res>): ClientStack<Req, Res> {
+    this.mustRun();
     const resolver = this.sources.resolverOf(service);
-    const stack: ClientStack<Req, Res> = clientStack({ ...this.shared(), ...options, service, resolver });
+    const stack = clientStack<Req, Res>({
+      caller: this.service,
+      ...options,
+      ...this.parts(),
+      service,
+      resolver,
+    });
     this.closers.push(() => stack.close());
+    this.clients.push({ service, snapshot: () => stack.snapshot() });
     return stack;
   }
 
-  listener(handler: HttpHandler, options: AppListenerOptions = {}): RequestListener {
-    const { listener, close } = appListener(handler, { service: this.service, ...this.shared(), ...options });
-    this.closers.push(close);
-    if (!options.health) return listener;
-    return (req, res) => {
-      if (!this.health(req, res)) listener(req, res);
-    };
+  listener(handler: HttpHandler, options: AppListenerOptions = {}): HttpListener {
+    this.mustRun();
+    const { service, events, clock } = this;
+    const governed = appListener(handler, options, { service, events, clock, load: () => this.loadSignal() });
+    const listener: HttpListener = options.health
+      ? (req, res) => {
+          if (!this.health(req as IncomingMessage, res as ServerResponse)) governed(req, res);
+        }
+      : governed;
+    this.governed.add(listener);
+    return listener;
   }
 
-  async serve(server: AnyHttpServer, options: ServeOptions = {}): Promise<Served> {
-    if (this.stopping !== undefined)
-      throw new TypeError(`app "${this.service}" was stopped; make another one`);
-    const first = this.state === 'idle';
-    if (first) {
-      this.lifecycle.move('starting');
-      await this.lifecycle.runOrFail('beforeStart');
-      if (this.options.signals !== false) this.removeSignals = onTermination(() => this.stop());
+  async serve(server: AnyHttpServer, options?: ServeOptions): Promise<Served> {
+    const settings = resolveOptions<ServeSettings>('serve', serveDefaults, options, {
+      port: { min: 0, max: 65_535, integer: true },
+      keepAliveTimeoutMs: { min: 0 },
+    });
+    this.mustRun();
+    try {
+      await this.permit();
+      const served = await this.servers.start(server, settings);
+      if (this.state === 'starting') {
+        this.lifecycle.move('ready');
+        warnOfMismatch();
+        await this.lifecycle.run('afterStart');
+      }
+      return served;
+    } catch (error) {
+      if (this.state === 'starting' && this.servers.size === 0) this.standDown();
+      throw error;
     }
-    const bound = await listen(server, options.port ?? 0, options.host);
-    const { url, registration } = await registerServer(this.sources.registry, this.options, bound);
-    this.serving.push({ server, registration });
-    if (first) {
-      this.lifecycle.move('ready');
-      await this.lifecycle.run('afterStart');
-    }
-    return { ...bound, url };
+  }
+
+  snapshot(): readonly ClientSnapshot[] {
+    return this.clients.map(({ service, snapshot }) => ({ service, endpoints: snapshot() }));
   }
 
   health(req: IncomingMessage, res: ServerResponse): boolean {
@@ -170,31 +213,92 @@ class KeelsonApp implements App {
     return this.stop();
   }
 
+  private parts() {
+    return { bus: this.events, clock: this.clock, random: this.random };
+  }
+
   private shared() {
-    return { bus: this.events, clock: this.clock, random: this.random, caller: this.service };
+    return { ...this.parts(), caller: this.service };
+  }
+
+  private mustRun(): void {
+    if (this.stopping === undefined) return;
+    const { service } = this;
+    throw new GovernanceError('SHUTTING_DOWN', `app "${service}" was stopped; make another one`, { service });
+  }
+
+  private loadSignal(): LoadSignal {
+    if (this.load === undefined) {
+      this.load = loadSignal({ clock: this.clock });
+      this.closers.push(this.load.start());
+    }
+    return this.load;
+  }
+
+  /** Asks the hook before the first server; several that start at once wait for one answer. */
+  private async permit(): Promise<void> {
+    if (this.state === 'idle') this.lifecycle.move('starting');
+    this.permitted ??= this.lifecycle.permit();
+    try {
+      await this.permitted;
+    } catch (error) {
+      this.permitted = undefined;
+      throw error;
+    }
+    this.mustRun();
+    if (this.options.signals ?? appDefaults.signals) this.removeSignals ??= onTermination(() => this.stop());
+  }
+
+  private standDown(): void {
+    this.removeSignals?.();
+    this.removeSignals = undefined;
+    this.lifecycle.move('idle');
   }
 
   private async shutDown(): Promise<void> {
+    const { lifecycle, servers, clock } = this;
     const { drainPauseMs = usualDrainPauseMs(process.env), closeTimeoutMs = appDefaults.closeTimeoutMs } =
       this.options;
-    this.lifecycle.move('draining');
-    await this.lifecycle.run('beforeStop');
-    await Promise.all(this.serving.map(({ registration }) => registration?.deregister()));
-    for (const { server } of this.serving) askToLeave(server);
-    if (this.serving.length > 0 && drainPauseMs > 0) await this.pause(drainPauseMs);
-    await Promise.all(this.serving.map(({ server }) => closeServer(server, closeTimeoutMs, this.clock)));
-    for (const close of this.closers) close();
-    await this.sources.close();
-    this.lifecycle.move('stopped');
-    await this.lifecycle.run('afterStop');
-    this.removeSignals();
+    lifecycle.move('draining');
+    await lifecycle.run('beforeStop');
+    await within(servers.settled(), registryPatienceMs, clock);
+    await servers.deregister((step) =>
+      within(lifecycle.attempt('deregister', step), registryPatienceMs, clock),
+    );
+    servers.leave();
+    if (servers.size > 0) await pause(drainPauseMs, clock);
+    await servers.close(closeTimeoutMs);
+    for (const close of this.closers) await lifecycle.attempt('close', close);
+    await lifecycle.attempt('close', () => this.sources.close());
+    this.endMetrics();
+    lifecycle.move('stopped');
+    await lifecycle.run('afterStop');
+    this.removeSignals?.();
   }
+}
 
-  private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.clock.after(ms, resolve);
-    });
-  }
+/** OpenTelemetry itself says nothing when its copies do not fit; whoever wonders where the spans are would search for long. */
+function warnOfMismatch(): void {
+  const mismatch = apiMismatch();
+  if (mismatch !== undefined) process.emitWarning(mismatch, { code: 'KEELSON_OTEL_API' });
+}
+
+function pause(ms: number, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    if (ms > 0) clock.after(ms, resolve);
+    else resolve();
+  });
+}
+
+/** Waits for something that never rejects, but no longer than that. */
+function within(work: Promise<void>, ms: number, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = clock.after(ms, resolve);
+    work.then(() => {
+      timer.cancel();
+      resolve();
+    }, resolve);
+  });
 }
 
 /**

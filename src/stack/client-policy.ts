@@ -3,9 +3,11 @@ import type { OutlierEjectionOptions } from '../balancer/outlier-ejection.js';
 import type { Endpoint } from '../core/endpoint.js';
 import type { Gate } from '../core/gate.js';
 import type { Middleware } from '../core/handler.js';
+import type { Bounds } from '../core/options.js';
 import type { HedgeOptions } from '../retry/hedge.js';
 import type { RetryOptions } from '../retry/retry.js';
 import type { RetryBudgetOptions } from '../retry/retry-budget.js';
+import { checkGates, checkMiddlewares, checkOptions } from './policy-checks.js';
 
 /** Tells the stack that a gate changed state; a stack passes it on to its bus. */
 export type Announce = (from: string, to: string) => void;
@@ -107,8 +109,51 @@ export interface ClientPolicy<Req, Res> {
 /** Defaults of {@link ClientPolicy}. */
 export const clientPolicyDefaults = {
   timeoutMs: 10_000,
+  perTryTimeoutMs: undefined,
   resolveTimeoutMs: 5000,
+  retry: {},
   hedge: false,
+  retryBudget: {},
+  gates: undefined,
+  limits: undefined,
+  filters: undefined,
+  ejection: {},
+  use: undefined,
+  useAttempt: undefined,
   tracing: true,
   metrics: true,
 } as const;
+
+const bounds: Bounds<Record<string, unknown>> = {
+  timeoutMs: { above: 0, infinite: true },
+  perTryTimeoutMs: { above: 0 },
+  resolveTimeoutMs: { min: 0 },
+};
+
+/**
+ * Checks a policy before anything is made of it.
+ *
+ * @param owner - name for messages
+ * @param more - options beside those of a policy
+ * @throws TypeError or RangeError that names the option
+ */
+export function checkPolicy<Req, Res>(
+  owner: string,
+  policy: ClientPolicy<Req, Res> | undefined,
+  more: object = {},
+): void {
+  const known = { ...clientPolicyDefaults, hedge: undefined, ...more };
+  checkOptions(owner, { known, bounds }, policy);
+  if (policy === undefined) return;
+  const { gates, limits, use, useAttempt } = policy;
+  if (gates !== undefined && typeof gates !== 'function')
+    throw new TypeError(`${owner}.gates must be a function, got ${String(gates)}`);
+  checkGates(`${owner}.limits`, limits);
+  checkMiddlewares(`${owner}.use`, use);
+  checkMiddlewares(`${owner}.useAttempt`, useAttempt);
+  for (const field of ['retry', 'hedge', 'ejection'] as const) {
+    const value: unknown = policy[field];
+    if (value !== undefined && value !== false && (typeof value !== 'object' || value === null))
+      throw new TypeError(`${owner}.${field} must be an object or false, got ${String(value)}`);
+  }
+}

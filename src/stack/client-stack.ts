@@ -7,6 +7,7 @@ import { type Bus, createBus } from '../core/events.js';
 import { guard } from '../core/guard.js';
 import { compose, type Handler } from '../core/handler.js';
 import { forwardMetadata } from '../core/metadata.js';
+import { checkProtocol } from '../core/protocol.js';
 import { type Random, systemRandom } from '../core/random.js';
 import type { Wire } from '../core/wire.js';
 import { deadline } from '../deadline/deadline.js';
@@ -16,7 +17,7 @@ import { hedge } from '../retry/hedge.js';
 import { retry } from '../retry/retry.js';
 import { retryBudget } from '../retry/retry-budget.js';
 import type { Semantics } from '../telemetry/semantics.js';
-import { type ClientPolicy, clientPolicyDefaults } from './client-policy.js';
+import { type ClientPolicy, checkPolicy, clientPolicyDefaults } from './client-policy.js';
 import { endpointStack } from './endpoint-stack.js';
 import { clientTelemetry } from './telemetry.js';
 
@@ -89,6 +90,29 @@ function changeTeller(bus: Bus, service: string): (change: EndpointChange) => vo
   };
 }
 
+/** What a stack is made of besides its policy. */
+const parts = {
+  service: undefined,
+  resolver: undefined,
+  wire: undefined,
+  balancer: undefined,
+  bus: undefined,
+  semantics: undefined,
+  caller: undefined,
+  clock: systemClock,
+  random: systemRandom,
+} as const;
+
+function checkStack<Req, Res>(options: ClientStackOptions<Req, Res>): void {
+  checkPolicy('clientStack', options, parts);
+  const { service, resolver, wire } = options;
+  if (typeof service !== 'string' || service === '')
+    throw new TypeError('clientStack.service must be a name');
+  if (typeof resolver?.watch !== 'function') throw new TypeError('clientStack.resolver must be a resolver');
+  if (typeof wire?.connect !== 'function') throw new TypeError('clientStack.wire must be a wire');
+  checkProtocol('clientStack.wire.protocol', wire.protocol);
+}
+
 /** The standard balancer, its ejections told to the bus. */
 function announcingBalancer<Req, Res>(
   { service, ejection, filters }: ClientStackOptions<Req, Res>,
@@ -122,6 +146,7 @@ function announcingBalancer<Req, Res>(
  * ```
  */
 export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<Req, Res> {
+  checkStack(options);
   const { service, wire, clock = systemClock, random = systemRandom, bus = createBus() } = options;
   const { protocol } = wire;
   const { timeoutMs = clientPolicyDefaults.timeoutMs } = options;

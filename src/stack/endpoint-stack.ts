@@ -44,7 +44,8 @@ export function endpointStack<Req, Res>(
   const around: readonly (Middleware<Req, Res> | undefined)[] = [
     ...telemetry,
     perTryMs === undefined ? undefined : attemptTimeout({ perTryMs, protocol: wire.protocol, clock }),
-    propagateDeadline({ clock }),
+    // Nothing above waits.
+    propagateDeadline({ clock, from: 'pick' }),
     ...(policy.useAttempt ?? []),
   ];
   return (endpoint) => {

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { hostname } from 'node:os';
 import type { ServiceInstance } from '../discovery/instance.js';
 
@@ -24,7 +25,8 @@ export interface Identity {
  * does not take the others out, and the port's weight is the number of its workers.
  */
 function workerSuffix(env: NodeJS.ProcessEnv): string {
-  const worker = env['NODE_UNIQUE_ID'] ?? env['NODE_APP_INSTANCE'] ?? env['pm_id'];
+  // Before PM2's number, which the successor of a worker has too, while the worker is still leaving.
+  const worker = cluster.worker?.id ?? env['NODE_APP_INSTANCE'] ?? env['pm_id'];
   return worker === undefined ? '' : `-w${worker}`;
 }
 

@@ -5,7 +5,7 @@
  */
 
 export { createBus } from '../core/events.js';
-export { type App, type AppClientOptions, createApp, type Served, type ServeOptions } from './app.js';
+export { type App, type AppClientOptions, type ClientSnapshot, createApp } from './app.js';
 export { type AppListenerOptions, appListenerDefaults } from './app-listener.js';
 export { type AppOptions, appDefaults } from './app-options.js';
 export { type Announce, type ClientPolicy, clientPolicyDefaults } from './client-policy.js';
@@ -18,4 +18,5 @@ export {
   serverPolicyDefaults,
   serverStack,
 } from './server-stack.js';
-export type { AnyHttpServer, Bound } from './serving.js';
+export type { Served } from './servers.js';
+export { type AnyHttpServer, type Bound, type ServeOptions, serveDefaults } from './serving.js';

@@ -3,11 +3,12 @@ import { type Clock, systemClock } from '../core/clock.js';
 import type { Gate } from '../core/gate.js';
 import { guard } from '../core/guard.js';
 import { compose, type Handler, type Middleware } from '../core/handler.js';
-import type { Protocol } from '../core/protocol.js';
+import { checkProtocol, type Protocol } from '../core/protocol.js';
 import { trustedPeer } from '../core/trust.js';
 import { acceptDeadline } from '../deadline/accept-deadline.js';
 import { deadline } from '../deadline/deadline.js';
 import type { Semantics } from '../telemetry/semantics.js';
+import { checkGates, checkMiddlewares, checkOptions } from './policy-checks.js';
 import { serverTelemetry } from './telemetry.js';
 
 /** How the calls of one server are governed. */
@@ -48,6 +49,8 @@ export interface ServerPolicy<Req, Res> {
 /** Defaults of {@link ServerPolicy}. */
 export const serverPolicyDefaults = {
   timeoutMs: Number.POSITIVE_INFINITY,
+  limits: undefined,
+  use: undefined,
   tracing: true,
   metrics: true,
 } as const;
@@ -72,6 +75,18 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicy<Req, Res> {
   readonly clock?: Clock | undefined;
 }
 
+/** What a stack is made of besides its policy. */
+const parts = { protocol: undefined, recover: undefined, semantics: undefined, clock: systemClock } as const;
+
+function checkStack<Req, Res>(options: ServerStackOptions<Req, Res>): void {
+  checkOptions('serverStack', { known: { ...serverPolicyDefaults, ...parts } }, options);
+  checkProtocol('serverStack.protocol', options.protocol);
+  if (typeof options.recover !== 'function')
+    throw new TypeError(`serverStack.recover must be a middleware, got ${String(options.recover)}`);
+  checkGates('serverStack.limits', options.limits);
+  checkMiddlewares('serverStack.use', options.use);
+}
+
 const isTrusted = (call: Call): boolean => call.values.get(trustedPeer) === true;
 
 /**
@@ -87,6 +102,7 @@ export function serverStack<Req, Res>(
   options: ServerStackOptions<Req, Res>,
   handler: Handler<Req, Res>,
 ): Handler<Req, Res> {
+  checkStack(options);
   const { protocol, clock = systemClock, limits = [], semantics, tracing, metrics } = options;
   return compose<Req, Res>(
     [

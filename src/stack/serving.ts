@@ -1,14 +1,14 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
+import type { Http2SecureServer, Http2Server } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { Clock } from '../core/clock.js';
 
-/** A server of `node:http` or `node:https`. */
-export type AnyHttpServer = Server | SecureServer;
+/** A server of `node:http`, `node:https` or `node:http2`. */
+export type AnyHttpServer = Server | SecureServer | Http2Server | Http2SecureServer;
 
 /** Where a server listens. */
 export interface Bound {
-  /** `http` or `https`. */
+  /** `http` or `https`; `h2c` for HTTP/2 without TLS, which `fetch` does not speak. */
   readonly scheme: string;
   /** The bound address; may be a wildcard. */
   readonly host: string;
@@ -16,61 +16,79 @@ export interface Bound {
   readonly port: number;
 }
 
-/** Longer than the idle timeout of common load balancers (60 s), so that the client side closes first. */
-const keepAliveTimeoutMs = 65_000;
-
-function isSecure(server: AnyHttpServer): boolean {
-  return 'setSecureContext' in server;
+/** Options of {@link App.serve}. */
+export interface ServeOptions {
+  /**
+   * Port to listen on; 0 for any that is free. No effect on a server that already listens.
+   *
+   * @defaultValue `0`
+   */
+  readonly port?: number | undefined;
+  /**
+   * Address to bind to. No effect on a server that already listens.
+   *
+   * @defaultValue none: all addresses
+   */
+  readonly host?: string | undefined;
+  /**
+   * How long an idle connection is kept, in milliseconds; 0 or more, 0 for ever. It should be longer than that of whoever
+   * connects (load balancers have 60 s), so that the client's side closes first: a request on a connection that the server
+   * is just closing is lost. No effect on HTTP/2.
+   *
+   * @defaultValue `65_000`
+   */
+  readonly keepAliveTimeoutMs?: number | undefined;
 }
 
+/** Defaults of {@link ServeOptions}. */
+export const serveDefaults = { port: 0, host: undefined, keepAliveTimeoutMs: 65_000 } as const;
+
+/** {@link ServeOptions} with nothing left open. */
+export interface ServeSettings {
+  readonly port: number;
+  readonly host: string | undefined;
+  readonly keepAliveTimeoutMs: number;
+}
+
+function schemeOf(server: AnyHttpServer): string {
+  if ('setSecureContext' in server) return 'https';
+  return 'keepAliveTimeout' in server ? 'http' : 'h2c';
+}
+
+/** @throws TypeError for a server on a socket without a port */
 function boundOf(server: AnyHttpServer): Bound {
   const address = server.address();
-  if (address === null || typeof address === 'string') {
-    throw new TypeError(
-      `serve: the server must listen on a port, got ${address === null ? 'nothing' : address}`,
-    );
-  }
-  return {
-    scheme: isSecure(server) ? 'https' : 'http',
-    host: address.address,
-    port: (address as AddressInfo).port,
-  };
+  if (address === null || typeof address === 'string')
+    throw new TypeError(`serve: the server must listen on a port, got ${address ?? 'nothing'}`);
+  const { address: host, port } = address as AddressInfo;
+  return { scheme: schemeOf(server), host, port };
+}
+
+function keepAlive(server: AnyHttpServer, timeoutMs: number): void {
+  if (!('keepAliveTimeout' in server)) return;
+  server.keepAliveTimeout = timeoutMs;
+  // Also measured from the moment of connecting: a connection that a load balancer opens ahead has to live as long.
+  if (server.headersTimeout > 0) server.headersTimeout = Math.max(server.headersTimeout, timeoutMs + 1000);
 }
 
 /** Listens, unless the server already does. Rejects with the platform's error, for example EADDRINUSE. */
-export async function listen(server: AnyHttpServer, port: number, host: string | undefined): Promise<Bound> {
-  server.keepAliveTimeout = keepAliveTimeoutMs;
+export async function listen(server: AnyHttpServer, settings: ServeSettings): Promise<Bound> {
+  const { port, host, keepAliveTimeoutMs } = settings;
   if (!server.listening) {
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-        server.off('error', reject);
+      const bound = (): void => {
+        server.off('error', failed);
         resolve();
-      });
+      };
+      const failed = (error: Error): void => {
+        server.off('listening', bound);
+        reject(error);
+      };
+      server.once('listening', bound);
+      server.once('error', failed);
+      server.listen({ port, ...(host === undefined ? {} : { host }) });
     });
   }
+  keepAlive(server, keepAliveTimeoutMs);
   return boundOf(server);
-}
-
-/** From now on every response asks its client to close the connection, so that the next request goes elsewhere. */
-export function askToLeave(server: AnyHttpServer): void {
-  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
-    response.setHeader('connection', 'close');
-  });
-}
-
-/** Takes no new connections and waits for the requests in flight, at most so long; then cuts what is left. */
-export function closeServer(server: AnyHttpServer, timeoutMs: number, clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = clock.after(timeoutMs, () => {
-      server.closeAllConnections();
-      // Upgraded sockets are not the server's any more: it would wait for them for ever.
-      resolve();
-    });
-    server.close(() => {
-      cut.cancel();
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
 }

@@ -9,22 +9,40 @@ import type { AppOptions } from './app-options.js';
 
 /** Where an app finds services and registers itself. */
 export interface Sources {
-  /** `undefined` without a registry. */
-  readonly registry: Registry | undefined;
+  /** `undefined` without a registry, and with one that only resolves. */
+  readonly registrar: Registry | undefined;
   /** @throws TypeError for a service that neither has addresses nor a registry to be found in */
   resolverOf(service: string): Resolver;
   /** Closes what the app made itself. */
   close(): Promise<void>;
 }
 
-function isRegistry(given: AppOptions['registry']): given is Registry {
-  return typeof given === 'object' && 'watch' in given && 'register' in given;
+/** What the sources of one app are made with. */
+export interface SourcesParts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: Random;
 }
 
-function registryOf(options: AppOptions, bus: Bus, clock: Clock, random: Random): Registry | undefined {
-  const given = options.registry;
-  if (given === undefined || isRegistry(given)) return given;
-  const nodes = typeof given === 'string' ? [given] : given;
+function isResolver(given: AppOptions['registry']): given is Registry | Resolver {
+  return typeof given === 'object' && given !== null && 'watch' in given;
+}
+
+function isRegistry(given: Registry | Resolver): given is Registry {
+  return 'register' in given;
+}
+
+function nodesOf(given: string | readonly string[]): readonly string[] {
+  if (typeof given === 'string') return [given];
+  if (Array.isArray(given)) return given;
+  throw new TypeError(`createApp.registry must be URLs, a registry or a resolver, got ${String(given)}`);
+}
+
+function discoveryOf(
+  nodes: readonly string[],
+  options: AppOptions,
+  { bus, clock, random }: SourcesParts,
+): Registry {
   const { zone, env, region, service } = options;
   return discovery({
     nodes,
@@ -34,33 +52,44 @@ function registryOf(options: AppOptions, bus: Bus, clock: Clock, random: Random)
     clock,
     random,
     onEvent: (event) => {
-      if (event.type === 'refused' || event.type === 'fault') {
-        const about = event.service ?? service;
-        bus.emit('fault', {
-          where: 'registry',
-          error: new Error(`${about}: ${event.type}, ${event.reason ?? ''}`),
-        });
-      }
+      const { type, reason, service: about = service } = event;
+      // The stacks tell these themselves, of every kind of resolver.
+      if (type === 'stale' || type === 'fresh') return;
+      if (type !== 'fault') bus.emit('registry', { service: about, type, reason });
+      if (type !== 'refused' && type !== 'fault') return;
+      const error = new Error(`${about}: ${type}, ${reason ?? 'no reason given'}`);
+      bus.emit('fault', { where: 'registry', error });
     },
   });
 }
 
-/** Reads `registry` and `endpoints`. */
-export function sourcesOf(options: AppOptions, bus: Bus, clock: Clock, random: Random): Sources {
-  const registry = registryOf(options, bus, clock, random);
+/**
+ * Reads `registry` and `endpoints`.
+ *
+ * @throws TypeError for addresses that cannot be understood
+ */
+export function sourcesOf(options: AppOptions, parts: SourcesParts): Sources {
+  const given = options.registry;
+  const own =
+    given === undefined || isResolver(given) ? undefined : discoveryOf(nodesOf(given), options, parts);
+  const resolver = own ?? (isResolver(given) ? given : undefined);
   const { endpoints = {} } = options;
   const fixed = staticEndpoints(endpoints);
   return {
-    registry,
+    registrar: own ?? (isResolver(given) && isRegistry(given) ? given : undefined),
     resolverOf: (service) => {
+      if (typeof service !== 'string' || service === '')
+        throw new TypeError(
+          `app "${options.service}": a service to call needs a name, got ${String(service)}`,
+        );
       if (Object.hasOwn(endpoints, service)) return fixed;
-      if (registry) return registry;
+      if (resolver) return resolver;
       throw new TypeError(
         `app "${options.service}" cannot find "${service}": createApp has neither a registry nor endpoints.${service}`,
       );
     },
     close: async () => {
-      if (!isRegistry(options.registry)) await registry?.close();
+      await own?.close();
     },
   };
 }

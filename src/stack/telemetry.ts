@@ -44,7 +44,7 @@ export function clientTelemetry<Req, Res>(
   const attempt: Middleware<Req, Res>[] = [];
   if (parts.tracing !== false) {
     call.push(tracing({ side: 'client', semantics, protocol, service: caller, logicalSpan: repeats }));
-    attempt.push(attemptTracing({ semantics, protocol }));
+    attempt.push(attemptTracing({ semantics, protocol, underTracing: true }));
   }
   if (parts.metrics !== false) {
     call.push(metrics({ side: 'client', semantics, protocol, clock }));

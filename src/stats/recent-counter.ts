@@ -18,8 +18,14 @@ export class RecentCounter {
   private readonly bucketMarks: Float64Array;
   private readonly bucketHits: Float64Array;
   private slot = Number.MIN_SAFE_INTEGER;
+  /** When that slot began: a comparison tells that it goes on, where a division would take longer than all the rest. */
+  private beganAt = Number.NaN;
   private newest = 0;
   private live = 0;
+  /** How many more marks the newest bucket takes; none once its time is over. */
+  private room = 0;
+  /** So many marks make the oldest bucket one too many. */
+  private tooMany = Number.POSITIVE_INFINITY;
 
   /**
    * @param windowMs - greatest age, to within one bucket
@@ -41,27 +47,21 @@ export class RecentCounter {
     this.bucketHits = new Float64Array(this.places);
   }
 
-  /** Lets go of what is too old. A clock that steps back counts as no time passed; by a whole window, as a restart. */
-  advance(now: number): void {
-    const slot = Math.floor(now / this.bucketMs);
-    if (slot === this.slot || !Number.isSafeInteger(slot)) return;
-    if (slot < this.slot) {
-      if (slot > this.slot - this.buckets) return;
-      this.reset();
-    }
-    this.slot = slot;
-    while (this.live > 0 && (this.slots[this.oldest()] as number) <= slot - this.buckets) this.drop();
+  /**
+   * Lets go of what is too old. A clock that steps back counts as no time passed; by a whole window, as a restart.
+   *
+   * @returns whether that was anything
+   */
+  advance(now: number): boolean {
+    const sinceMs = now - this.beganAt;
+    return !(sinceMs >= 0 && sinceMs < this.bucketMs) && this.turn(now);
   }
 
   /** Adds one mark. */
   add(now: number, hit: boolean): void {
     this.advance(now);
-    if (
-      this.live === 0 ||
-      this.slots[this.newest] !== this.slot ||
-      (this.bucketMarks[this.newest] as number) >= this.bucketFull
-    )
-      this.open();
+    if (this.room === 0) this.open();
+    this.room--;
     const at = this.newest;
     this.bucketMarks[at] = (this.bucketMarks[at] as number) + 1;
     this.marks++;
@@ -69,14 +69,30 @@ export class RecentCounter {
       this.bucketHits[at] = (this.bucketHits[at] as number) + 1;
       this.hits++;
     }
-    if (this.marks - (this.bucketMarks[this.oldest()] as number) >= this.maxMarks) this.drop();
+    if (this.marks >= this.tooMany) this.drop();
   }
 
   /** Forgets everything. */
   reset(): void {
     this.live = 0;
+    this.room = 0;
     this.marks = 0;
     this.hits = 0;
+  }
+
+  private turn(now: number): boolean {
+    const slot = Math.floor(now / this.bucketMs);
+    if (slot === this.slot || !Number.isSafeInteger(slot)) return false;
+    const before = this.live;
+    if (slot < this.slot) {
+      if (slot > this.slot - this.buckets) return false;
+      this.reset();
+    }
+    this.slot = slot;
+    this.beganAt = slot * this.bucketMs;
+    this.room = 0;
+    while (this.live > 0 && (this.slots[this.oldest()] as number) <= slot - this.buckets) this.drop();
+    return this.live < before;
   }
 
   private oldest(): number {
@@ -87,9 +103,11 @@ export class RecentCounter {
   private open(): void {
     this.newest = this.newest + 1 === this.places ? 0 : this.newest + 1;
     this.live++;
+    this.room = this.bucketFull;
     this.slots[this.newest] = this.slot;
     this.bucketMarks[this.newest] = 0;
     this.bucketHits[this.newest] = 0;
+    this.bound();
   }
 
   private drop(): void {
@@ -97,5 +115,12 @@ export class RecentCounter {
     this.marks -= this.bucketMarks[at] as number;
     this.hits -= this.bucketHits[at] as number;
     this.live--;
+    this.bound();
+  }
+
+  /** While there is but one bucket, it is the newest, and still grows. */
+  private bound(): void {
+    this.tooMany =
+      this.live > 1 ? this.maxMarks + (this.bucketMarks[this.oldest()] as number) : Number.POSITIVE_INFINITY;
   }
 }

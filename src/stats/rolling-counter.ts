@@ -10,6 +10,10 @@ export class RollingCounter {
   private readonly totals: Float64Array;
   private readonly bucketMs: number;
   private slot = Number.MIN_SAFE_INTEGER;
+  /** When that slot began: a comparison tells that it goes on, where a division would take longer than all the rest. */
+  private beganAt = Number.NaN;
+  /** Where the counts of that slot stand. */
+  private at = 0;
 
   /**
    * @param windowMs - length of the window
@@ -26,32 +30,12 @@ export class RollingCounter {
     this.totals = new Float64Array(channels);
   }
 
-  /** Moves the window to `now`. @returns the slot to give to {@link undo} */
-  advance(now: number): number {
-    const slot = Math.floor(now / this.bucketMs);
-    // Beyond that a slot number plus one is itself; and NaN is no time at all.
-    if (slot === this.slot || !Number.isSafeInteger(slot)) return this.slot;
-    if (slot > this.slot || slot <= this.slot - this.buckets) this.turn(slot);
-    return this.slot;
-  }
-
-  /** Adds to the newest bucket. @returns the slot it went to */
-  add(now: number, channel: number, amount = 1): number {
-    const slot = this.advance(now);
-    const at = this.index(slot, channel);
+  /** Adds to the newest bucket. */
+  add(now: number, channel: number, amount = 1): void {
+    this.advance(now);
+    const at = this.at + channel;
     this.counts[at] = (this.counts[at] as number) + amount;
     this.totals[channel] = (this.totals[channel] as number) + amount;
-    return slot;
-  }
-
-  /** Takes back what was added to a slot, unless the window has left it behind. */
-  undo(slot: number, channel: number, amount = 1): void {
-    if (slot > this.slot || slot <= this.slot - this.buckets) return;
-    const at = this.index(slot, channel);
-    // A slot from before a restart of the clock may bear the number of one that never held this.
-    const taken = Math.min(amount, this.counts[at] as number);
-    this.counts[at] = (this.counts[at] as number) - taken;
-    this.totals[channel] = (this.totals[channel] as number) - taken;
   }
 
   /** The sum over the window that ends now, the current partial bucket included. */
@@ -65,11 +49,22 @@ export class RollingCounter {
     this.counts.fill(0);
     this.totals.fill(0);
     this.slot = Number.MIN_SAFE_INTEGER;
+    this.beganAt = Number.NaN;
   }
 
-  private index(slot: number, channel: number): number {
-    const bucket = ((slot % this.buckets) + this.buckets) % this.buckets;
-    return bucket * this.channels + channel;
+  /** Moves the window to `now`. */
+  private advance(now: number): void {
+    const sinceMs = now - this.beganAt;
+    if (sinceMs >= 0 && sinceMs < this.bucketMs) return;
+    const slot = Math.floor(now / this.bucketMs);
+    // Beyond that a slot number plus one is itself; and NaN is no time at all.
+    if (slot === this.slot || !Number.isSafeInteger(slot)) return;
+    if (slot > this.slot || slot <= this.slot - this.buckets) this.turn(slot);
+  }
+
+  /** Where the counts of a slot stand. */
+  private place(slot: number): number {
+    return (((slot % this.buckets) + this.buckets) % this.buckets) * this.channels;
   }
 
   private turn(slot: number): void {
@@ -81,11 +76,14 @@ export class RollingCounter {
       for (let old = this.slot + 1; old <= slot; old++) this.clear(old);
     }
     this.slot = slot;
+    this.beganAt = slot * this.bucketMs;
+    this.at = this.place(slot);
   }
 
   private clear(slot: number): void {
+    const place = this.place(slot);
     for (let channel = 0; channel < this.channels; channel++) {
-      const at = this.index(slot, channel);
+      const at = place + channel;
       this.totals[channel] = (this.totals[channel] as number) - (this.counts[at] as number);
       this.counts[at] = 0;
     }

@@ -27,9 +27,11 @@ export class TokenBucket {
     return this.tokens;
   }
 
-  /** Puts tokens in; what is above the ceiling is lost, what is not above 0 is nothing. Needs no time: the inflow since is added at the next look. */
-  put(amount: number, now: number = this.filledAt): void {
-    this.fill(now);
+  /**
+   * Puts tokens in; what is above the ceiling is lost, what is not above 0 is nothing. Needs no time: the inflow since
+   * is added at the next look.
+   */
+  put(amount: number): void {
     if (amount > 0) this.tokens = Math.min(this.ceiling, this.tokens + amount);
   }
 

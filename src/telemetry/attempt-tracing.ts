@@ -9,6 +9,20 @@ import { startSpan } from './span-start.js';
 import { scopeOf, type TraceScope } from './trace-scope.js';
 import { type TracingOptions, type TracingSettings, tracingSettings } from './tracing-options.js';
 
+/** Options of {@link attemptTracing}. */
+export interface AttemptTracingOptions<Req, Res> extends TracingOptions<Req, Res> {
+  /**
+   * Whether `tracing({ side: 'client' })` stands around all calls that come here. Then what it found is relied on: a call
+   * in which there is nothing to trace costs no second look. `true` without it makes no spans.
+   *
+   * @defaultValue `false`
+   */
+  readonly underTracing?: boolean | undefined;
+}
+
+/** Defaults of {@link AttemptTracingOptions}; the rest are those of {@link TracingOptions}. */
+export const attemptTracingDefaults = { underTracing: false } as const;
+
 function writeAttempt(span: Span, call: Call): void {
   const { endpoint, reason, choices } = call.attempt;
   span.setAttribute('service.peer.name', call.service);
@@ -65,12 +79,15 @@ class Try<Req, Res> {
  *
  * Source: OpenTelemetry semantic conventions for HTTP spans: one CLIENT span for each try, not for each call.
  */
-export function attemptTracing<Req, Res>(options: TracingOptions<Req, Res>): Middleware<Req, Res> {
-  const settings = tracingSettings('attemptTracing', options);
+export function attemptTracing<Req, Res>(options: AttemptTracingOptions<Req, Res>): Middleware<Req, Res> {
+  const { underTracing = attemptTracingDefaults.underTracing, ...rest } = options ?? {};
+  const settings = tracingSettings('attemptTracing', rest as TracingOptions<Req, Res>);
   const source = tracerSource(settings.tracerProvider);
   return (next) => (request, call) => {
+    const known = scopeOf(call);
+    if (known === undefined && underTracing) return next(request, call);
     const tracer = source.live();
-    const scope = scopeOf(call) ?? clientScope(call, tracer);
+    const scope = known ?? clientScope(call, tracer);
     if (scope === undefined || (tracer === undefined && isBare(scope.context))) return next(request, call);
     scope.attempts++;
     return new Try(settings, next, request, call).send(tracer ?? source.carrying, scope);

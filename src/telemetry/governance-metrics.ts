@@ -32,16 +32,22 @@ class Levels {
 function make(meter: Meter, instances: Levels, stale: Levels) {
   const count = (name: string, description: string) =>
     meter.createCounter(name, { description, unit: '{event}' });
-  meter
-    .createObservableGauge('keelson.instances', { description: 'Known instances.', unit: '{instance}' })
-    .addCallback(instances.observe);
-  meter
-    .createObservableGauge('keelson.resolver.stale', {
-      description: '1 while the last good list of instances is in use for want of a newer one.',
-      unit: '1',
-    })
-    .addCallback(stale.observe);
+  const known = meter.createObservableGauge('keelson.instances', {
+    description: 'Known instances.',
+    unit: '{instance}',
+  });
+  const old = meter.createObservableGauge('keelson.resolver.stale', {
+    description: '1 while the last good list of instances is in use for want of a newer one.',
+    unit: '1',
+  });
+  known.addCallback(instances.observe);
+  old.addCallback(stale.observe);
   return {
+    /** A meter lives as long as the process, and would go on asking an app that is gone. */
+    stop(): void {
+      known.removeCallback(instances.observe);
+      old.removeCallback(stale.observe);
+    },
     breakers: count('keelson.breaker.transitions', 'Changes of state of circuit breakers.'),
     shedding: count('keelson.shedding.episodes', 'Times that a limiter began to refuse.'),
     ejections: count('keelson.ejections', 'Endpoints that were taken out of the picks.'),
@@ -57,7 +63,7 @@ function make(meter: Meter, instances: Levels, stale: Levels) {
  * events themselves name them.
  *
  * @param bus - of an app or a stack
- * @returns what takes the listeners away
+ * @returns what takes listeners and gauges away
  * @throws TypeError for unknown options
  */
 export function governanceMetrics(bus: Bus, options: GovernanceMetricsOptions = {}): () => void {
@@ -68,7 +74,12 @@ export function governanceMetrics(bus: Bus, options: GovernanceMetricsOptions = 
   );
   const instances = new Levels();
   const stale = new Levels();
-  const instrumentsOf = lazyInstruments((meter) => make(meter, instances, stale), meterProvider);
+  let made: ReturnType<typeof make> | undefined;
+  const instrumentsOf = lazyInstruments((meter) => {
+    made?.stop();
+    made = make(meter, instances, stale);
+    return made;
+  }, meterProvider);
   const stops = [
     bus.on('breaker', ({ service, to }) => {
       instrumentsOf()?.breakers.add(1, { 'keelson.service': service, 'keelson.breaker.state': to });
@@ -94,5 +105,6 @@ export function governanceMetrics(bus: Bus, options: GovernanceMetricsOptions = 
   ];
   return () => {
     for (const stop of stops) stop();
+    made?.stop();
   };
 }

@@ -9,7 +9,7 @@
  */
 export { apiMismatch } from './api-mismatch.js';
 export { type AttemptMetricsOptions, attemptMetrics, attemptMetricsDefaults } from './attempt-metrics.js';
-export { attemptTracing } from './attempt-tracing.js';
+export { type AttemptTracingOptions, attemptTracing, attemptTracingDefaults } from './attempt-tracing.js';
 export { type BaggageMember, formatBaggage, parseBaggage } from './baggage.js';
 export { type TraceIds, traceOf } from './correlation.js';
 export {

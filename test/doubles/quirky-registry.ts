@@ -1,5 +1,5 @@
 import type { Clock } from 'keelson/core';
-import { parseLossless, stringifyLossless } from 'keelson/discovery';
+import { stringifyLossless } from 'keelson/discovery';
 
 /** What the double answers with; `undefined` for the body means that it never answers. */
 export interface QuirkyReply {
@@ -315,9 +315,4 @@ function coded(code: number, data?: unknown): QuirkyReply {
 function told(data: unknown, missing: string[]): QuirkyReply {
   const error = { '-404': missing.length > 0 ? missing : null };
   return { status: 200, body: stringifyLossless({ code: 0, message: '0', data, error }) };
-}
-
-/** What a node answered, read back. */
-export function bodyOf(reply: QuirkyReply): { code: number; data: unknown } {
-  return parseLossless(reply.body) as unknown as { code: number; data: unknown };
 }

@@ -185,6 +185,24 @@ describe('the discovery client over sockets', () => {
     expect(double.registry.count('GET /discovery/fetchs')).toBe(1);
   });
 
+  it('does not repeat what was being answered when its connection broke', async () => {
+    const double = await server();
+    let broken = 0;
+    const url = await front(double, (request, onward) => {
+      if (!request.url?.includes('renew')) return onward();
+      broken++;
+      request.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{"co');
+      setTimeout(() => request.socket.resetAndDestroy(), 20);
+    });
+    let brokenAtLoss: number | undefined;
+    const onEvent = ({ type }: DiscoveryEvent): void => {
+      if (type === 'lost') brokenAtLoss ??= broken;
+    };
+    await client([url], { renewMs: 300, onEvent }).registry.register(instance('h1'));
+    // Lost after two failures in a row; had the first been repeated on the side, the server would have seen a third.
+    await vi.waitFor(() => expect(brokenAtLoss).toBe(2), patience);
+  });
+
   it('cuts a reply that does not end, and marks what it knows stale', async () => {
     const double = await server();
     const { registry } = client([double.url], { maxReplyBytes: 100_000, pollMs: 500 });
@@ -351,6 +369,40 @@ describe('a snapshot file', () => {
     const again = await server(Number(new URL(double.url).port));
     await client([again.url]).registry.register(instance('h9'));
     await vi.waitFor(() => expect([users.hosts, users.stale]).toEqual([['h9'], false]), patience);
+  });
+
+  it('is nothing to go by for what is watched while the registry answers, and all there is when it fails', async () => {
+    const double = await server();
+    const orders = { ...instance('o1'), service: 'orders' };
+    const provider = client([double.url]).registry;
+    await provider.register(orders);
+    const registration = await provider.register(instance('h1'));
+    const before = client([double.url], { snapshotFile: path() });
+    before.registry.watch('orders', () => undefined);
+    const seen = follow(before.registry);
+    await vi.waitFor(() => expect(seen.hosts).toEqual(['h1']), patience);
+    await before.registry.close();
+    expect(readFileSync(path(), 'utf8')).toContain('"o1"');
+    await registration.deregister();
+    await client([double.url]).registry.register(instance('h2'));
+
+    const { registry } = client([double.url], { snapshotFile: path() });
+    let known = false;
+    registry.watch('others', ({ stale }) => {
+      known = !stale;
+    });
+    await vi.waitFor(() => expect(known).toBe(true), patience);
+    const users = follow(registry);
+    await vi.waitFor(() => expect(users.hosts).toEqual(['h2']), patience);
+    expect(users.pushed).toHaveLength(1);
+
+    await double.kill();
+    const late: Resolution[] = [];
+    registry.watch('orders', (resolution) => late.push(resolution));
+    await vi.waitFor(
+      () => expect(late[0]).toMatchObject({ instances: [{ hostname: 'o1' }], stale: true }),
+      patience,
+    );
   });
 
   it('is written some time after a change, without being closed', async () => {

@@ -184,6 +184,7 @@ describe('bounds', () => {
 
   it.each([
     ['a control character in a name', { hostname: 'h\nlevel=fake' }],
+    ['a control character of the second kind', { hostname: 'h\u009b31m' }],
     ['one in an address', { addrs: 'http://a\u0000' }],
     ['a timestamp beyond 64 bits', { dirty_timestamp: '9223372036854775808' }],
     ['a timestamp of a million digits', { dirty_timestamp: '1'.repeat(100_000) }],

@@ -41,29 +41,34 @@ const steps = fc.array(step, { maxLength: 120 });
 const seed = fc.integer({ min: 1, max: 1e6 });
 
 describe.each(gates)('$name', ({ make }) => {
-  it('has in flight what was given and not released: never fewer than 0, and 0 at the end', () => {
-    fc.assert(
-      fc.property(seed, steps, (seedling, script) => {
-        const { gate, snapshot } = make(seedling);
-        const given: { permit: Permit; released: boolean }[] = [];
-        let now = 1000;
-        for (const one of script) {
-          now += one.later;
-          if (one.do === 'acquire') {
-            const permit = gate.tryAcquire(now);
-            if (permit !== null) given.push({ permit, released: false });
-          } else if (given.length > 0) {
-            const target = given[one.at % given.length] as (typeof given)[number];
-            target.permit[one.do](one.outcome, now);
-            if (one.do === 'release') target.released = true;
+  const counts = make(1).snapshot(0).inflight !== undefined;
+
+  it.runIf(counts)(
+    'has in flight what was given and not released: never fewer than 0, and 0 at the end',
+    () => {
+      fc.assert(
+        fc.property(seed, steps, (seedling, script) => {
+          const { gate, snapshot } = make(seedling);
+          const given: { permit: Permit; released: boolean }[] = [];
+          let now = 1000;
+          for (const one of script) {
+            now += one.later;
+            if (one.do === 'acquire') {
+              const permit = gate.tryAcquire(now);
+              if (permit !== null) given.push({ permit, released: false });
+            } else if (given.length > 0) {
+              const target = given[one.at % given.length] as (typeof given)[number];
+              target.permit[one.do](one.outcome, now);
+              if (one.do === 'release') target.released = true;
+            }
+            expect(snapshot(now).inflight).toBe(given.filter(({ released }) => !released).length);
           }
-          expect(snapshot(now).inflight).toBe(given.filter(({ released }) => !released).length);
-        }
-        for (const { permit } of given) permit.release('ignored', now);
-        expect(snapshot(now).inflight).toBe(0);
-      }),
-    );
-  });
+          for (const { permit } of given) permit.release('ignored', now);
+          expect(snapshot(now).inflight).toBe(0);
+        }),
+      );
+    },
+  );
 
   it('hears a second release, and whatever comes after the first, not at all', () => {
     fc.assert(
@@ -112,6 +117,7 @@ describe.each(gates)('$name', ({ make }) => {
             }
             // A refusal is an event of its own, and may be remembered.
             const refused = held.length < tries;
+            if (tries % 2 === 0) held.reverse();
             for (const permit of held) permit.release('unsent', now);
             if (!refused) expect(snapshot(now)).toEqual(before);
             const permit = gate.tryAcquire(now);
@@ -124,40 +130,43 @@ describe.each(gates)('$name', ({ make }) => {
     );
   });
 
-  it('holds nothing after functions that answer, throw, reject, abort, or are judged by a judge that throws', async () => {
-    const ending = fc.constantFrom('answer', 'throw', 'reject', 'abort', 'judge', 'wait');
-    await fc.assert(
-      fc.asyncProperty(
-        seed,
-        fc.array(fc.tuple(ending, fc.nat(40)), { maxLength: 60 }),
-        async (seedling, calls) => {
-          const { gate, snapshot } = make(seedling);
-          const clock = manualClock(1000);
-          const running: Promise<unknown>[] = [];
-          for (const [how, ms] of calls) {
-            const run = (): string | Promise<string> => {
-              if (how === 'throw') throw new Error('thrown');
-              if (how === 'reject') return Promise.reject(new Error('rejected'));
-              if (how === 'abort') return Promise.reject(new DOMException('', 'AbortError'));
-              if (how === 'wait') return new Promise((resolve) => clock.after(ms, () => resolve('late')));
-              return 'answer';
-            };
-            const classify = (): Outcome => {
-              throw new Error('judge');
-            };
-            running.push(
-              attempt(gate, run, how === 'judge' ? { clock, classify } : { clock }).catch(() => undefined),
-            );
-            clock.advanceSync(ms);
-          }
-          await clock.advance(100);
-          await Promise.all(running);
-          expect(snapshot(clock.now()).inflight).toBe(0);
-        },
-      ),
-      { numRuns: 30 },
-    );
-  });
+  it.runIf(counts)(
+    'holds nothing after functions that answer, throw, reject, abort, or are judged by a judge that throws',
+    async () => {
+      const ending = fc.constantFrom('answer', 'throw', 'reject', 'abort', 'judge', 'wait');
+      await fc.assert(
+        fc.asyncProperty(
+          seed,
+          fc.array(fc.tuple(ending, fc.nat(40)), { maxLength: 60 }),
+          async (seedling, calls) => {
+            const { gate, snapshot } = make(seedling);
+            const clock = manualClock(1000);
+            const running: Promise<unknown>[] = [];
+            for (const [how, ms] of calls) {
+              const run = (): string | Promise<string> => {
+                if (how === 'throw') throw new Error('thrown');
+                if (how === 'reject') return Promise.reject(new Error('rejected'));
+                if (how === 'abort') return Promise.reject(new DOMException('', 'AbortError'));
+                if (how === 'wait') return new Promise((resolve) => clock.after(ms, () => resolve('late')));
+                return 'answer';
+              };
+              const classify = (): Outcome => {
+                throw new Error('judge');
+              };
+              running.push(
+                attempt(gate, run, how === 'judge' ? { clock, classify } : { clock }).catch(() => undefined),
+              );
+              clock.advanceSync(ms);
+            }
+            await clock.advance(100);
+            await Promise.all(running);
+            expect(snapshot(clock.now()).inflight).toBe(0);
+          },
+        ),
+        { numRuns: 30 },
+      );
+    },
+  );
 
   it('holds nothing of what another gate refused, alone or behind keys', () => {
     const never: Gate = { code: 'OVERLOADED', tryAcquire: () => null };

@@ -1,12 +1,16 @@
 import { type BreakerSnapshot, sre, sreKratosV3, threshold } from 'keelson/breaker';
 import type { Gate } from 'keelson/core';
+import { bbr, bbrKratos, concurrency, type Limiter, rate } from 'keelson/limiter';
 import { seededRandom } from 'keelson/testing';
 
 /** A gate as the properties look at it. */
 export interface GateUnderTest {
   readonly gate: Gate;
-  /** Everything it shows of itself at a moment; of this, the permits that were given and not yet released. */
-  snapshot(now: number): object & { readonly inflight: number };
+  /**
+   * Everything it shows of itself at a moment; of this, the permits that were given and not yet released. A gate that
+   * does not count them, because it bounds something else, leaves them out.
+   */
+  snapshot(now: number): object & { readonly inflight?: number };
 }
 
 /** Something that makes a fresh gate; the same one again for the same seed. */
@@ -15,10 +19,16 @@ export interface GateFactory {
   make(seed: number): GateUnderTest;
 }
 
-const shown = (gate: Gate & { snapshot(now: number): BreakerSnapshot }): GateUnderTest => ({
+const shown = (gate: (Gate & { snapshot(now: number): BreakerSnapshot }) | Limiter): GateUnderTest => ({
   gate,
   snapshot: (now) => gate.snapshot(now),
 });
+
+/** Sums of fractions end a hair off; the least that `rate` itself tells apart is a millionth of a call. */
+const quota = (perSecond: number, burst: number): GateUnderTest => {
+  const gate = rate({ perSecond, burst });
+  return { gate, snapshot: (now) => ({ available: Math.round(gate.snapshot(now).available * 1e6) }) };
+};
 
 const throwing = () => {
   throw new Error('a hook of the user');
@@ -76,4 +86,31 @@ export const gates: GateFactory[] = [
         threshold({ random: seededRandom(seed), minRequests: 2, openMs: 20, probes: 3, mode: 'observe' }),
       ),
   },
+  {
+    name: 'bbr under load',
+    make: () =>
+      shown(
+        bbr({
+          load: () => 1,
+          windowMs: 400,
+          buckets: 8,
+          spanBuckets: 2,
+          minLimit: 2,
+          onTransition: throwing,
+        }),
+      ),
+  },
+  {
+    name: 'bbr, loaded or not, on few buckets',
+    make: (seed) =>
+      shown(bbr({ load: { value: (seed % 10) / 10 }, windowMs: 200, buckets: 4, spanBuckets: 1 })),
+  },
+  { name: 'bbr as kratos', make: () => shown(bbr({ ...bbrKratos, load: () => 1 })) },
+  {
+    name: 'bbr with a load that throws',
+    make: () => shown(bbr({ load: throwing, minLimit: 1 })),
+  },
+  { name: 'concurrency', make: () => shown(concurrency({ limit: 4 })) },
+  { name: 'rate', make: () => quota(20, 5) },
+  { name: 'rate without a burst', make: () => quota(100, 1) },
 ];

@@ -218,8 +218,8 @@ describe('waiting for endpoints', () => {
     const { handler, close } = leaf();
     const code = codeOf(handler('hi', call()));
     close();
-    await expect(code).resolves.toBe('NO_ENDPOINT');
-    await expect(codeOf(handler('hi', call()))).resolves.toBe('NO_ENDPOINT');
+    await expect(code).resolves.toBe('SHUTTING_DOWN');
+    await expect(codeOf(handler('hi', call()))).resolves.toBe('SHUTTING_DOWN');
     expect(feed.closed).toBe(true);
   });
 });
@@ -312,4 +312,25 @@ describe('a timeout', () => {
   it('after more time is its failure', async () => {
     expect(await outcomes(150)).toEqual(['success', 'failure']);
   });
+});
+
+it('gives the lease back when a permit throws on release', async () => {
+  gates = {
+    a: [
+      {
+        code: 'OVERLOADED',
+        tryAcquire: () => ({
+          observe: () => undefined,
+          release: () => {
+            throw new Error('a bug in a gate');
+          },
+        }),
+      },
+    ],
+  };
+  const { handler, snapshot } = leaf();
+  feed.set('a');
+  await handler('hi', call()).catch(() => undefined);
+  expect(balancer.log).toEqual(['a release success']);
+  expect(snapshot(clock.now())[0]?.inflight).toBe(0);
 });

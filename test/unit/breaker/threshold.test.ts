@@ -481,6 +481,22 @@ describe('threshold, ruled by hand', () => {
     expect(breaker.retryAfterMs?.(0)).toBe(300);
   });
 
+  it.each<[ThresholdOptions, number]>([
+    // Openings of 100 and 200 ms are over.
+    [{}, 400],
+    [{ maxOpenMs: 250 }, 250],
+    [{ openMs: 10 }, 40],
+    [{ openMs: 500, maxOpenMs: 100 }, 500],
+    [{ openMs: 500, openFactor: 1 }, 500],
+  ])('the next opening is as long as the options of that moment say: %o, %d ms', (change, openMs) => {
+    const breaker = opened({ probes: 1 });
+    acquire(breaker, 100).release('failure', 100);
+    breaker.reconfigure(change, 150);
+    expect(breaker.retryAfterMs?.(150)).toBe(150);
+    acquire(breaker, 300).release('failure', 300);
+    expect(breaker.retryAfterMs?.(300)).toBe(openMs);
+  });
+
   it.each([{ windowMs: 2000 }, { buckets: 7 }])('and begins the window anew with %o', (change) => {
     const breaker = threshold(small);
     feed(breaker, 3, ['failure', 0]);

@@ -32,6 +32,7 @@ describe('attempt', () => {
     ['reject', 'failure', new DOMException('', 'TimeoutError')],
     ['reject', 'ignored', new DOMException('', 'AbortError')],
     ['reject', 'failure', refusal('DEADLINE_EXCEEDED', 'late')],
+    ['reject', 'unsent', refusal('DEADLINE_EXCEEDED', 'late', { side: 'client', unsent: true })],
     ['reject', 'unsent', refusal('OVERLOADED', 'refused further in', { side: 'client' })],
     ['reject', 'failure', refusal('OVERLOADED', 'refused over there', { side: 'server' })],
     ['reject', 'ignored', refusal('CANCELLED', 'gone', { side: 'client' })],
@@ -127,7 +128,7 @@ describe('attempt', () => {
 
   it('works by the clock of the platform', async () => {
     const gate = recorder('gate');
-    await attempt(gate, () => 1);
+    await attempt(gate, () => 1, { clock: undefined, classify: undefined });
     expect(gate.log.map((line) => line.split('@')[0])).toEqual(['acquire', 'release success']);
   });
 });

@@ -195,6 +195,21 @@ describe('cancelledBy', () => {
     expect(told).toBe(1);
   });
 
+  it('tells nobody who is taken back by one that is told before, nor twice who came meanwhile', () => {
+    const controller = new AbortController();
+    const cancel = cancelledBy(controller.signal);
+    const told: string[] = [];
+    let off = (): void => undefined;
+    cancel.onAbort(() => {
+      off();
+      cancel.onAbort(() => told.push('came'));
+    });
+    off = cancel.onAbort(() => told.push('taken back'));
+    cancel.onAbort(() => told.push('stayed'));
+    controller.abort();
+    expect(told).toEqual(['came', 'stayed']);
+  });
+
   it('can be a parent, and is let go of', () => {
     const controller = new AbortController();
     const child = cancelSource(cancelledBy(controller.signal));

@@ -45,6 +45,11 @@ describe('GovernanceError', () => {
     expect(String(error)).toBe('GovernanceError: too much');
   });
 
+  it('of a deadline says whether it had passed beforehand', () => {
+    expect(refusal('DEADLINE_EXCEEDED', 'late').unsent).toBe(false);
+    expect(refusal('DEADLINE_EXCEEDED', 'late', { unsent: true }).unsent).toBe(true);
+  });
+
   it('bears its name in the first line of its stack', () => {
     expect(new GovernanceError('OVERLOADED', 'too much').stack).toMatch(/^GovernanceError: too much\n/);
     expect(refusal('OVERLOADED', 'too much').stack).toBe('GovernanceError: too much');

@@ -13,6 +13,10 @@ describe('allOf', () => {
     }
   });
 
+  it('bears the name of the first before any has refused', () => {
+    expect(allOf([recorder('a', 'BREAKER_OPEN'), recorder('b', 'RATE_LIMITED')]).code).toBe('BREAKER_OPEN');
+  });
+
   it('of one is that one', () => {
     const one = recorder('a');
     expect(allOf([one])).toBe(one);

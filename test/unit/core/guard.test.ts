@@ -179,6 +179,20 @@ describe('what a rejection says of the callee', () => {
     expect(gate.log[1]).toBe(`release ${released}`);
   });
 
+  it.each([
+    ['client', 'client', 'unsent@100'],
+    ['server', 'server', 'unsent@100'],
+    // The handler ran, and found no time left for a call of its own.
+    ['client', 'server', timedOut],
+  ] as const)(
+    'a deadline that had passed beforehand on the %s, seen on the %s: %s',
+    async (by, side, released) => {
+      const { gate, run } = setUp(fail(refusal('DEADLINE_EXCEEDED', 'late', { side: by, unsent: true })));
+      await expect(run('', callOf({ side }))).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+      expect(gate.log[1]).toBe(`release ${released}`);
+    },
+  );
+
   it('on a server: a handler that was refused by its own callee did run', async () => {
     const { gate, run } = setUp(fail(refusal('BREAKER_OPEN', 'refused', { side: 'client' })));
     await expect(run('', callOf({ side: 'server' }))).rejects.toThrow();

@@ -26,7 +26,7 @@ describe('checkNumber', () => {
     [1, { above: 1 }, 'x.y must be a number > 1, got 1'],
     [2, { max: 1 }, 'x.y must be a number <= 1, got 2'],
     [1.5, { integer: true }, 'x.y must be a whole number, got 1.5'],
-    [0, { integer: true, min: 1, max: 9 }, 'x.y must be a whole number >= 1 <= 9, got 0'],
+    [0, { integer: true, min: 1, max: 9 }, 'x.y must be a whole number >= 1 and <= 9, got 0'],
   ])('%d is not within %o', (value, bound, message) => {
     expect(() => checkNumber('x.y', value, bound)).toThrow(new RangeError(message));
   });

@@ -160,6 +160,17 @@ describe('the wheel', () => {
     expect(wheel.waiting).toBe(0);
   });
 
+  it('keeps nobody waiting for what it is given while it fires', () => {
+    const { clock, wait } = setUp();
+    wait(100, () => wait(60_000));
+    const others = [120, 200, 1900, 3000].map((at) => wait(at));
+    pass(clock, 3000 + 3 * tick);
+    for (const { at, firedAt } of others) {
+      expect(firedAt).toHaveLength(1);
+      expect(firedAt[0]).toBeLessThanOrEqual(at + 2 * tick);
+    }
+  });
+
   it('does not fire what another of the same moment has cancelled', () => {
     const { clock, wait } = setUp();
     const pair: Entry[] = [];
@@ -243,6 +254,16 @@ describe('the wheel of a clock that jumps', () => {
     },
   );
 
+  it('keeps sight of what fell due while it was blocked, though more is added before its timer runs', () => {
+    const { inner, clock, wheel, jump } = jumpy();
+    const entries = [20, 60, 99].map((ms) => new Entry(clock, clock.now() + ms));
+    for (const entry of entries) wheel.add(entry);
+    jump(100);
+    wheel.add(new Entry(clock, clock.now() + 500));
+    inner.advanceSync(20 + 2 * tick);
+    expect(entries.map(({ firedAt }) => firedAt.length)).toEqual([1, 1, 1]);
+  });
+
   it('fires in time what is added after a step back', () => {
     const { inner, clock, wheel, jump } = jumpy();
     wheel.add(new Entry(clock, clock.now() + 20));
@@ -263,5 +284,40 @@ describe('the wheel of a clock that jumps', () => {
     expect(entry.firedAt).toEqual([]);
     inner.advanceSync(20 + 2048 + 2 * tick);
     expect(entry.firedAt).toHaveLength(1);
+  });
+});
+
+describe('holding the process', () => {
+  it('while something waits, and no longer', () => {
+    const inner = manualClock(0);
+    let held = false;
+    const clock: Clock = {
+      now: () => inner.now(),
+      wallMs: () => inner.wallMs(),
+      after: (ms, run) => {
+        held = false;
+        return {
+          ...inner.after(ms, run),
+          hold: (holds) => {
+            held = holds;
+          },
+        };
+      },
+    };
+    const wheel = wheelOf(clock);
+    const first = new Entry(clock, 1000);
+    const second = new Entry(clock, 500);
+    wheel.add(first);
+    expect(held).toBe(true);
+    wheel.add(second);
+    first.cancel();
+    expect(held).toBe(true);
+    second.cancel();
+    expect(held).toBe(false);
+    // The timer that is left is taken up again.
+    wheel.add(new Entry(clock, 2000));
+    expect(held).toBe(true);
+    inner.advanceSync(3000);
+    expect(wheel.waiting).toBe(0);
   });
 });

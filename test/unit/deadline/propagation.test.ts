@@ -1,4 +1,5 @@
-import { type Call, type CallInit, carrier, createCall } from 'keelson/core';
+import { sre } from 'keelson/breaker';
+import { type Call, type CallInit, carrier, compose, createCall, guard } from 'keelson/core';
 import {
   type AcceptDeadlineOptions,
   acceptDeadline,
@@ -209,6 +210,11 @@ describe('acceptDeadline', () => {
     expect((await accepted({ [timeoutHeader]: '0' }, { trust: false })).end).toBe('done');
   });
 
+  it('is not made to believe by a promise, of which nobody knows what it will say', async () => {
+    const trust = (() => Promise.resolve(true)) as never;
+    expect((await accepted({ [timeoutHeader]: '50' }, { trust })).deadline).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it.each([
     [{ trust: 'all' }, TypeError],
     [{ maxMs: 0 }, RangeError],
@@ -245,8 +251,26 @@ describe('propagateDeadline', () => {
   it.each([1000, 900])('sends nothing after %d', async (deadlineMs) => {
     expect(await sent({ deadline: deadlineMs })).toMatchObject({
       header: 'not sent',
-      end: { thrown: { code: 'DEADLINE_EXCEEDED', side: 'client' } },
+      end: { thrown: { code: 'DEADLINE_EXCEEDED', side: 'client', unsent: true } },
     });
+  });
+
+  it('blames nobody for a call that was not sent', async () => {
+    const breaker = sre();
+    const protocol = { classify: () => 'success' as const };
+    const send = compose<string, string>(
+      [
+        guard([breaker], { protocol, clock }),
+        attemptTimeout({ perTryMs: 50, clock }),
+        propagateDeadline({ clock }),
+      ],
+      () => Promise.resolve('done'),
+    );
+    for (const inner of [900, 1000]) {
+      const end = await settled(send('hello', inbound({}, { side: 'client', deadline: inner })));
+      expect(end).toMatchObject({ thrown: { code: 'DEADLINE_EXCEEDED' } });
+    }
+    expect(breaker.snapshot(1000)).toMatchObject({ requests: 0, inflight: 0 });
   });
 
   it('tells the time of the try, if there is one', async () => {

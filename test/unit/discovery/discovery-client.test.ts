@@ -360,6 +360,31 @@ describe('a registry that goes away', () => {
     expect(events.map(({ type }) => type).sort()).toEqual(['lost', 'registered', 'stale']);
   });
 
+  it('tells, once for each service, why nothing is known of it', async () => {
+    const { clock, client, transport, events } = cluster();
+    transport.kill(a);
+    const registry = client();
+    const users = follow(registry, 'users');
+    await clock.advance(60_000);
+    const orders = follow(registry, 'orders');
+    await clock.advance(60_000);
+    const reason = expect.stringContaining('ECONNREFUSED');
+    const nothing = [{ instances: [], stale: true, reason }];
+    expect([users.pushed, orders.pushed]).toEqual([nothing, nothing]);
+    const stale = { type: 'stale', reason };
+    expect(events).toEqual([
+      { ...stale, service: 'users' },
+      { ...stale, service: 'orders' },
+    ]);
+    transport.revive(a);
+    await clock.advance(16_000);
+    expect([users.hosts, orders.hosts]).toEqual([[], []]);
+    expect(events.slice(2).map(({ type, service }) => [type, service])).toEqual([
+      ['fresh', 'users'],
+      ['fresh', 'orders'],
+    ]);
+  });
+
   it('moves once when two see one failure', async () => {
     const { clock, client, node, transport } = cluster({}, [a, b]);
     await client({ nodes: [b] }, 2).register(instance('users', 'h1'));
@@ -463,6 +488,58 @@ describe('a registry that goes away', () => {
     expect([users.hosts, users.stale]).toEqual([['h1', 'h2'], true]);
     await clock.advance(75_000);
     expect([users.hosts, users.stale]).toEqual([['h1'], false]);
+  });
+
+  it('holds everybody anew when it loses its memory twice within one hold', async () => {
+    const { clock, client, node, transport } = cluster();
+    await client({}, 1).register(instance('users', 'h1'));
+    await client({}, 2).register(instance('users', 'h2'));
+    const users = follow(client({}, 3), 'users');
+    await clock.advance(1_000);
+    const handle = node(a).handle.bind(node(a));
+    // The second one is dead: nothing of it arrives any more.
+    node(a).handle = async (method, path, params, timeoutMs) =>
+      params.get('hostname') === 'h2'
+        ? { status: 200, body: '{"code":0}' }
+        : handle(method, path, params, timeoutMs);
+    const restart = (): void => {
+      node(a).restart();
+      transport.kill(a);
+      transport.revive(a);
+    };
+    restart();
+    // Just after a renewal of the first: for the next one is not due before the hold of the second ends.
+    await clock.advance(55_000);
+    restart();
+    await clock.advance(10_000);
+    expect([users.hosts, users.stale]).toEqual([['h1'], true]);
+    await clock.advance(25_000);
+    expect([users.hosts, users.stale]).toEqual([['h1'], false]);
+  });
+
+  it('keeps its doubt for the next list when a hold ends before it comes', async () => {
+    const { clock, client, node, transport } = cluster();
+    const dead = client({}, 2);
+    await client({}, 1).register(instance('users', 'h1'));
+    await dead.register(instance('users', 'h2'));
+    await client({}, 3).register(instance('users', 'h3'));
+    const users = follow(client({ random: () => 0.5 }, 4), 'users');
+    const forget = async (hostname: string): Promise<void> => {
+      transport.kill(a);
+      await node(a).handle('POST', '/discovery/cancel', new URLSearchParams(place('users', hostname)));
+      transport.revive(a);
+    };
+    await clock.advance(1_000);
+    void dead.close();
+    await forget('h2');
+    // Fetched again 350 ms after each failure: it is held from 1 350 to 61 350.
+    await clock.advance(60_200);
+    expect([users.hosts, users.stale]).toEqual([['h1', 'h2', 'h3'], true]);
+    await forget('h3');
+    await clock.advance(200);
+    expect([users.hosts, users.stale]).toEqual([['h1', 'h3'], false]);
+    await clock.advance(200);
+    expect([users.hosts, users.stale]).toEqual([['h1', 'h3'], true]);
   });
 
   it('moves to another node, forgets the timestamps of the first, and nobody notices', async () => {
@@ -793,6 +870,22 @@ describe('registration', () => {
     expect(events.map(({ type }) => type)).toEqual(['registered', 'lost', 'registered']);
   });
 
+  it('registers again what it was given at first, whatever became of the object', async () => {
+    const { clock, client, node } = cluster();
+    const addresses = ['http://h1:8080'];
+    const metadata: Record<string, unknown> = { color: 'red' };
+    await client().register(
+      instance('users', 'h1', { addresses, metadata: metadata as Record<string, string> }),
+    );
+    const [before] = node(a).stored('prod', 'users');
+    addresses.push('nonsense');
+    metadata['itself'] = metadata;
+    node(a).restart();
+    await clock.advance(30_000);
+    const [after] = node(a).stored('prod', 'users');
+    expect([after?.addrs, after?.metadata]).toEqual([before?.addrs, before?.metadata]);
+  });
+
   it('rejects when the server refuses, and only then', async () => {
     const { client, node } = cluster();
     node(a).garbled.set('/discovery/register', { status: 200, body: '{"code":-400,"message":"bad zone"}' });
@@ -923,6 +1016,7 @@ describe('registration', () => {
     ['a wildcard', { addresses: ['http://0.0.0.0:80'] }],
     ['port 0', { addresses: ['http://10.0.0.1:0'] }],
     ['no hostname', { hostname: '' }],
+    ['a label that is no text', { metadata: { shard: 7 } as unknown as Record<string, string> }],
     ['no service', { service: '' }],
   ])('refuses an instance with %s before it is sent', async (_, more) => {
     const { client, transport } = cluster();
@@ -962,7 +1056,7 @@ describe('options', () => {
   });
   it('refuses a number out of range', () => {
     expect(() => discovery({ nodes: [a], renewMs: 90_000 })).toThrow(
-      /discovery.renewMs must be a number >= 100 <= 60000/,
+      /discovery.renewMs must be a number >= 100 and <= 60000/,
     );
   });
 });

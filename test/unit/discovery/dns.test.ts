@@ -123,6 +123,18 @@ describe('dns', () => {
     expect(all.stale).toBe(false);
   });
 
+  it.each([undefined, null, 'down'])(
+    'takes it for a failure when a resolver rejects with %s',
+    async (thrown) => {
+      const all = setUp({ 'users.internal': [{ address: '10.0.0.1', ttl: 1 }] });
+      await all.clock.advance(0);
+      all.server.queries.resolve4 = () => Promise.reject(thrown);
+      await all.clock.advance(1_000);
+      expect(all.addresses).toEqual(['http://10.0.0.1:8080']);
+      expect(all.pushed.at(-1)).toMatchObject({ stale: true, reason: `users.internal: ${thrown}` });
+    },
+  );
+
   it.each(['ESERVFAIL', 'ETIMEOUT', 'ECONNREFUSED', 'EREFUSED'])(
     'keeps the last good list while it fails: %s',
     async (code) => {
@@ -173,10 +185,11 @@ describe('dns', () => {
     expect(all.pushed).toEqual([{ instances: [], stale: false, reason: undefined }]);
   });
 
-  it('says nothing of a name that was never looked up with success', async () => {
+  it('says of a name that was never looked up with success why there is nothing', async () => {
     const all = setUp({ 'users.internal': 'ESERVFAIL' });
     await all.clock.advance(60_000);
-    expect(all.pushed).toEqual([]);
+    const reason = 'users.internal: query ESERVFAIL';
+    expect(all.pushed).toEqual([{ instances: [], stale: true, reason }]);
   });
 
   it('looks nothing up when nobody watches', async () => {

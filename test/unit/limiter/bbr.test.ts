@@ -340,6 +340,14 @@ describe('what bbr learns under load', () => {
     expect(limiter.snapshot(10_300).minRttMs).toBe(40);
   });
 
+  it('and keeps that while nobody comes', () => {
+    const { load, limiter } = made(small);
+    load.value = 1;
+    serve(limiter, 0, { count: 5, rttMs: 7 });
+    load.value = 0;
+    for (const now of [100, 200, 300, 800]) expect(limiter.snapshot(now).minRttMs).toBe(7);
+  });
+
   it('but not from before there was something better, nor from before a lull', () => {
     const { load, limiter } = made(small);
     load.value = 1;
@@ -450,6 +458,14 @@ describe('what bbr tells', () => {
     expect(limiter.tryAcquire(2000)).not.toBeNull();
   });
 
+  it('and one that rejects does not end the process', async () => {
+    const { load, limiter } = made({ onTransition: () => Promise.reject(new Error('listener')) as never });
+    load.value = 1;
+    expect(acquire(limiter, 0, 30)).toHaveLength(10);
+    // An unhandled rejection would fail the run.
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+
   it('how long to stay away: the rest of the cool-down, and a bucket at least', () => {
     const { load, limiter } = made();
     expect(limiter.retryAfterMs?.(0)).toBeUndefined();
@@ -458,6 +474,14 @@ describe('what bbr tells', () => {
     expect(limiter.retryAfterMs?.(0)).toBe(1000);
     expect(limiter.retryAfterMs?.(400)).toBe(600);
     expect(limiter.retryAfterMs?.(990)).toBe(100);
+  });
+
+  it('and never longer than the cool-down, even after the clock stepped back', () => {
+    const { load, limiter } = made({ cooldownFrom: 'first' });
+    load.value = 1;
+    acquire(limiter, 1e9, 11);
+    expect(limiter.tryAcquire(0)).toBeNull();
+    expect(limiter.retryAfterMs?.(0)).toBe(1000);
   });
 
   it('its code', () => {
@@ -474,7 +498,8 @@ describe('options of bbr', () => {
   it.each([
     [{ loadThreshold: 0 }, /bbr\.loadThreshold must be a number > 0, got 0/],
     [{ windowMs: 0 }, /bbr\.windowMs/],
-    [{ buckets: 1.5 }, /bbr\.buckets must be a whole number >= 1, got 1.5/],
+    [{ buckets: 1.5 }, /bbr\.buckets must be a whole number >= 1 and <= 1000, got 1.5/],
+    [{ buckets: 1e12 }, /bbr\.buckets must be a whole number >= 1 and <= 1000, got 1000000000000/],
     [{ spanBuckets: 101 }, /bbr\.spanBuckets must be <= bbr\.buckets \(100\), got 101/],
     [{ gain: 0.5 }, /bbr\.gain/],
     [{ minLimit: 0 }, /bbr\.minLimit/],

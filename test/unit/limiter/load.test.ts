@@ -427,6 +427,19 @@ describe('the signal', () => {
     expect(signal.value).toBeGreaterThan(0.9);
   });
 
+  it('is not stopped by who stopped an earlier run', () => {
+    const { signal, clock, pass } = made();
+    const stopFirst = signal.start();
+    stopFirst();
+    const stop = signal.start();
+    stopFirst();
+    expect(clock.pending).toBe(1);
+    pass(1000, 1);
+    expect(signal.value).toBeGreaterThan(0.9);
+    stop();
+    expect(clock.pending).toBe(0);
+  });
+
   it('looks at CPU no more often than told', () => {
     const { signal, machine, pass } = made({ cpuIntervalMs: 500 });
     machine.files = v2;

@@ -138,6 +138,20 @@ describe('rate', () => {
     expect(limiter.tryAcquire(1)).toBeNull();
   });
 
+  it.each([
+    ['as they came', [0, 1, 2]],
+    ['the other way round', [2, 1, 0]],
+  ])('leaves no trace of calls that were not sent, given back %s', (_, order) => {
+    for (const by of [undefined, 'key'] as const) {
+      const limiter = rate({ perSecond: 10, burst: 9, by });
+      limiter.tryAcquire(0, { key: '0' });
+      const permits = order.map((_, key) => limiter.tryAcquire(0, { cost: key + 1, key: String(key) }));
+      for (const at of order) permits[at]?.release('unsent', 0);
+      const left = order.map((_, key) => limiter.snapshot(0, { key: String(key) }).available);
+      expect(left).toEqual(by === 'key' ? [8, 9, 9] : [8, 8, 8]);
+    }
+  });
+
   it('gives back what was not sent, once', () => {
     const limiter = rate({ perSecond: 10, burst: 2 });
     limiter.tryAcquire(0);

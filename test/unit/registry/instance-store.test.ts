@@ -120,6 +120,14 @@ describe('register', () => {
     });
   });
 
+  it('writes no timestamp that is no int64, whatever a peer sent', () => {
+    const { store, list } = make();
+    const dirty = 2n ** 63n - 1n;
+    store.register(registration({ dirty }), at(0));
+    expect(store.register(registration({ version: 'new' }), at(1))).toBe('replaced');
+    expect(list().instances.z[0]).toMatchObject({ version: 'new', dirty_timestamp: String(dirty) });
+  });
+
   it('wakes nobody when it changes nothing', () => {
     const { store, changes } = make();
     store.register(registration({ dirty: 10n }), at(0));

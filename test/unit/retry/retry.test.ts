@@ -462,6 +462,21 @@ describe('retry', () => {
     expect(tries).toHaveBeenCalledTimes(2);
   });
 
+  it('is not let try by a promise, of which nobody knows what it will say', async () => {
+    const when = (() => Promise.resolve(true)) as never;
+    const { send, seen } = client([down, ok], { when });
+    expect(await send('hello', get())).toBe(down);
+    expect(seen.length).toBe(1);
+  });
+
+  it('drops what its listener rejects with', async () => {
+    const onRetry = () => Promise.reject(new Error('listener')) as never;
+    const { send } = client([down, ok], { onRetry, baseMs: 0 });
+    expect(await send('hello', get())).toBe(ok);
+    // An unhandled rejection would fail the run.
+    await new Promise((resolve) => setImmediate(resolve));
+  });
+
   it('lets a bad request pass', async () => {
     const error = new BadRequest();
     const { send, seen } = client([error]);
@@ -478,7 +493,7 @@ describe('retry', () => {
   });
 
   it.each([
-    [{ attempts: 0 }, RangeError, 'retry.attempts must be a whole number >= 1 <= 10, got 0'],
+    [{ attempts: 0 }, RangeError, 'retry.attempts must be a whole number >= 1 and <= 10, got 0'],
     [{ attempts: 1.5 }, RangeError, 'retry.attempts'],
     [{ attempts: 11 }, RangeError, 'retry.attempts'],
     [{ attempts: '2' }, TypeError, 'retry.attempts'],
@@ -490,6 +505,8 @@ describe('retry', () => {
     [{ retries: 3 }, TypeError, 'retry.retries is not an option'],
     [{ protocol: undefined }, TypeError, 'retry.protocol must be a Protocol'],
     [{ protocol: {} }, TypeError, 'retry.protocol must be a Protocol'],
+    [{ budget: { ratio: 0.1 } }, TypeError, 'retry.budget must be a RetryBudget'],
+    [{ budget: null }, TypeError, 'retry.budget must be a RetryBudget'],
   ])('refuses %j', (options, kind, message) => {
     const make = () => retry({ protocol: scene().protocol, ...options } as RetryOptions<string, Reply>);
     expect(make).toThrow(kind);

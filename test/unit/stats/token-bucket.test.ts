@@ -79,9 +79,9 @@ describe('TokenBucket', () => {
 
   it('takes in what is put, up to the ceiling', () => {
     const bucket = new TokenBucket(0, 5, 1);
-    bucket.put(0.2, 0);
+    bucket.put(0.2);
     expect(bucket.level(0)).toBeCloseTo(1.2, 12);
-    bucket.put(100, 0);
+    bucket.put(100);
     expect(bucket.level(0)).toBe(5);
   });
 
@@ -106,7 +106,7 @@ describe('TokenBucket', () => {
     });
     it.each([Number.NaN, -5, 0])('put(%d) is nothing', (amount) => {
       const bucket = new TokenBucket(0, 5, 2);
-      bucket.put(amount, 0);
+      bucket.put(amount);
       expect(bucket.level(0)).toBe(2);
     });
     it('runs on at once when the clock stepped back', () => {

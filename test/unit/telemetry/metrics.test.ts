@@ -1,4 +1,4 @@
-import { metrics as metricsApi } from '@opentelemetry/api';
+import { createNoopMeter, metrics as metricsApi } from '@opentelemetry/api';
 import {
   AggregationTemporality,
   type DataPoint,
@@ -258,8 +258,6 @@ describe('governanceMetrics', () => {
     bus.emit('instances', { service, joined: [], left: ['e1'], size: 1 });
     bus.emit('resolver', { service, stale: true, reason: 'away' });
     bus.emit('fault', { where: 'onRetry', error: new Error('x') });
-    stop();
-    bus.emit('shedding', { service, shedding: true });
     const all = await collected();
     const told = Object.fromEntries([...all].map(([name, metric]) => [name, pointsOf(metric)]));
     expect(told).toEqual({
@@ -274,6 +272,27 @@ describe('governanceMetrics', () => {
       'keelson.instances': [{ attributes: { 'keelson.service': service }, value: 1 }],
       'keelson.resolver.stale': [{ attributes: { 'keelson.service': service }, value: 1 }],
     });
+    stop();
+    bus.emit('shedding', { service, shedding: true });
+    const later = await collected();
+    expect(pointsOf(later.get('keelson.shedding.episodes'))).toEqual([
+      { attributes: { 'keelson.service': service }, value: 1 },
+    ]);
+  });
+
+  it('leaves nothing with the meter of an app that is gone', () => {
+    const asked = new Set<unknown>();
+    const gauge = {
+      addCallback: (callback: unknown) => void asked.add(callback),
+      removeCallback: (callback: unknown) => void asked.delete(callback),
+    };
+    const meter = { ...createNoopMeter(), createCounter: () => ({}), createObservableGauge: () => gauge };
+    const bus = createBus();
+    const stop = governanceMetrics(bus, { meterProvider: { getMeter: () => meter } as never });
+    bus.emit('instances', { service: 'users', joined: ['e1'], left: [], size: 1 });
+    expect(asked.size).toBe(2);
+    stop();
+    expect(asked.size).toBe(0);
   });
 
   it('says nothing and fails nothing without an SDK', () => {

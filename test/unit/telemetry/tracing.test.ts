@@ -1,9 +1,12 @@
 import { context, diag, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
 import {
   AlwaysOffSampler,
+  BasicTracerProvider,
+  InMemorySpanExporter,
   type ReadableSpan,
   type Sampler,
   SamplingDecision,
+  SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import {
   type Call,
@@ -281,6 +284,13 @@ describe('a CLIENT span', () => {
     expect(only().status.code).toBe(SpanStatusCode.ERROR);
   });
 
+  it('says nothing of a body that ended well', async () => {
+    const { protocol, end } = manualEnd<Question, Answer>();
+    await sending(() => Promise.resolve({ status: 200 }), protocol)(question, clientCall());
+    end('success');
+    expect(Object.keys(only().attributes)).not.toContain('keelson.outcome');
+  });
+
   it('ends with the body; one that breaks off is an error', async () => {
     const { protocol, end } = manualEnd<Question, Answer>();
     await sending(() => Promise.resolve({ status: 200 }), protocol)(question, clientCall());
@@ -343,6 +353,28 @@ describe('a CLIENT span', () => {
 });
 
 describe('a call that is refused before any try', () => {
+  it.each([false, true])(
+    'leaves its span with the provider that was given; logicalSpan: %s',
+    async (logicalSpan) => {
+      const exporter = new InMemorySpanExporter();
+      const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+      const client = compose<Question, Answer>(
+        [
+          tracing<Question, Answer>({
+            side: 'client',
+            semantics: httpClientSemantics,
+            logicalSpan,
+            tracerProvider,
+          }),
+        ],
+        () => Promise.reject(refusal('NO_ENDPOINT', 'none')),
+      );
+      await expect(client(question, clientCall('GET /items/:id'))).rejects.toThrow('none');
+      expect(exporter.getFinishedSpans().map(({ name }) => name)).toEqual(['users GET /items/:id']);
+      expect(sdk.spans()).toEqual([]);
+    },
+  );
+
   it('leaves a span all the same', async () => {
     const refuse: Middleware<Question, Answer> = () => () => Promise.reject(refusal('NO_ENDPOINT', 'none'));
     const client = sending(() => Promise.resolve({ status: 200 }), undefined, [refuse]);
@@ -509,9 +541,6 @@ describe('a semantics of the user that throws', () => {
 
 describe('a tracer provider of one’s own', () => {
   it('is used instead of the global one', async () => {
-    const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = await import(
-      '@opentelemetry/sdk-trace-base'
-    );
     const exporter = new InMemorySpanExporter();
     const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
     const handler = compose<HttpServerExchange, HttpServerExchange>(

@@ -1,0 +1,46 @@
+import { type Bus, createBus, type FaultEvent, type GovernanceEvents } from '../core/events.js';
+
+/**
+ * The bus of an app. It knows whether anybody but the app itself listens to faults, and writes those that nobody hears to
+ * the console: an error of a handler must not get lost without a word.
+ */
+export class AppEvents implements Bus {
+  /** For listeners of the app's own: they count as nobody. */
+  readonly own: Bus = createBus();
+  private listeners = 0;
+  private readonly reported = new WeakSet<FaultEvent>();
+
+  constructor(private readonly service: string) {
+    this.own.on('fault', (event) => this.write(event));
+  }
+
+  on<Name extends keyof GovernanceEvents>(name: Name, listener: GovernanceEvents[Name]): () => void {
+    const off = this.own.on(name, listener);
+    if (name !== 'fault') return off;
+    this.listeners++;
+    let on = true;
+    return () => {
+      if (on) this.listeners--;
+      on = false;
+      off();
+    };
+  }
+  emit<Name extends keyof GovernanceEvents>(name: Name, event: Parameters<GovernanceEvents[Name]>[0]): void {
+    this.own.emit(name, event);
+  }
+  has(name: keyof GovernanceEvents): boolean {
+    return name === 'fault' ? this.listeners > 0 : this.own.has(name);
+  }
+
+  /** A fault that somebody was told of in another way. */
+  emitReported(event: FaultEvent): void {
+    this.reported.add(event);
+    this.own.emit('fault', event);
+  }
+
+  private write(event: FaultEvent): void {
+    if (this.listeners > 0 || this.reported.has(event)) return;
+    // biome-ignore lint/suspicious/noConsole: it is the last resort, and documented as such
+    console.error('keelson %s: fault in %s:', this.service, event.where, event.error);
+  }
+}
