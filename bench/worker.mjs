@@ -1,7 +1,7 @@
 // One process of measurements; `main.mjs` and `instructions.mjs` start it. Writes one JSON object to stdout.
-//   worker.mjs time|bytes <rounds> <warmMs> <chunkMs>
+//   worker.mjs time|context|bytes <rounds> <warmMs> <chunkMs>
 //   worker.mjs count <case id> <calls>
-import { measureBytes, measureTimes, run, turn } from './harness.mjs';
+import { inContext, measureBytes, measureTimes, run, turn } from './harness.mjs';
 import { subjects } from './overhead/subjects.mjs';
 
 /** Small, so that what is compiled anew is used at the next one. */
@@ -10,6 +10,7 @@ const portion = 5000;
 const [mode, ...rest] = process.argv.slice(2);
 const all = subjects();
 const cases = all.flatMap((subject) => subject.cases);
+const plain = cases.filter(({ context }) => context !== true);
 
 /** @returns {Promise<object>} */
 async function measured() {
@@ -24,8 +25,10 @@ async function measured() {
     return {};
   }
   const [rounds = 1, warmMs = 1, chunkMs = 1] = rest.map(Number);
-  if (mode === 'time') return measureTimes(cases, { rounds, warmMs, chunkMs });
-  if (mode === 'bytes') return measureBytes(cases, { warmMs, chunkMs });
+  const settings = { rounds, warmMs, chunkMs };
+  if (mode === 'time') return measureTimes(plain, settings);
+  if (mode === 'context') return measureTimes(cases.map(inContext), settings);
+  if (mode === 'bytes') return measureBytes(plain, settings);
   throw new Error(`worker.mjs: unknown mode ${mode}`);
 }
 

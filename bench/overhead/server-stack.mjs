@@ -92,6 +92,7 @@ export function serverStacks() {
         id: 'server.full',
         name: '+ AsyncLocalStorage = app.listener, all defaults',
         against,
+        context: true,
         batch: exchanges(governed(true, { limits: [bbr({ load: () => 0.5 })] })),
       },
     ],

@@ -10,7 +10,7 @@ export type Handler<in Req, out Res> = (request: Req, call: Call) => Promise<Res
 
 /**
  * Wraps a handler: transforms a call or waits (trace, deadline, retry, queue). What only admits or refuses is a
- * {@link Gate}, which {@link guard} turns into a middleware.
+ * `Gate`, which `guard` turns into a middleware.
  *
  * In a list the first is outermost, on clients and servers alike.
  */

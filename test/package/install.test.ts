@@ -12,9 +12,12 @@ const load = (file: string, code: string) => {
 };
 
 describe('tarball', () => {
-  it('holds the build and the papers, nothing else', () => {
+  it('holds the build, the papers and the examples they link to, nothing else', () => {
     const odd = inject('packed').filter(
-      (path) => !/^(dist\/(esm|cjs)\/|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(path),
+      (path) =>
+        !/^(dist\/(esm|cjs)\/|examples\/|docs\/ARCHITECTURE\.md$|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(
+          path,
+        ),
     );
     expect(odd).toEqual([]);
     expect(inject('packed')).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md']));
