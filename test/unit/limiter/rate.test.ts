@@ -265,3 +265,11 @@ describe('rate', () => {
     expect(() => rate(options as RateOptions)).toThrow(message);
   });
 });
+
+it('takes back in reverse order without a trace, also where fractions do not add up exactly', () => {
+  const limiter = rate({ perSecond: 20, burst: 5 });
+  limiter.tryAcquire(1000);
+  const held = Array.from({ length: 4 }, () => limiter.tryAcquire(1669));
+  for (const permit of held.reverse()) permit?.release('unsent', 1669);
+  expect(limiter.snapshot(1669).available).toBeCloseTo(5, 6);
+});
