@@ -41,7 +41,7 @@ export function filtered<E extends Endpoint = Endpoint>(
   inner: Balancer<E>,
   filters: readonly EndpointFilter[],
 ): Balancer<E> {
-  return new Filtered(inner, filters);
+  return filters.length === 0 ? inner : new Filtered(inner, filters);
 }
 
 /** Keeps endpoints that run one of these versions, exactly; nobody if there is none. */

@@ -10,6 +10,7 @@ import { expired, tooLate } from './expired.js';
 class Countdown<Req, Res> extends WheelEntry {
   private over = false;
   private readonly source: CancelSource;
+  private unhook: (() => void) | undefined;
 
   constructor(
     private readonly limit: TimeLimit<Req, Res>,
@@ -26,7 +27,7 @@ class Countdown<Req, Res> extends WheelEntry {
   start(request: Req): void {
     const { limit, call, source } = this;
     // The wire may not heed an abort, and the caller need not wait for it.
-    if (call.cancel !== uncancelled) source.onAbort(() => this.abandon(source.reason));
+    if (call.cancel !== uncancelled) this.unhook = source.onAbort(() => this.abandon(source.reason));
     limit.wheel.add(this, this.since);
     invoke(limit.next, request, derive(call, { deadline: this.at, cancel: source })).then(
       (response) => this.answered(response),
@@ -63,12 +64,17 @@ class Countdown<Req, Res> extends WheelEntry {
     }
   }
 
-  /** The wire holds our signal until the body ends, and so long the caller's abort has to reach it. */
+  /**
+   * The wire holds our signal until the body ends, and so long the caller's abort has to reach it. What waits for that end
+   * must not lead back to the response, as `this` does by its promise: a body that nobody reads would never be collected.
+   */
   private unlink(response: Res): void {
     const { protocol } = this.limit;
+    const { source } = this;
     if (this.call.cancel === uncancelled) return;
-    if (protocol === undefined) this.source.dispose();
-    else whenOver(protocol, response, () => this.source.dispose());
+    this.unhook?.();
+    if (protocol === undefined) source.dispose();
+    else whenOver(protocol, response, () => source.dispose());
   }
 
   private failed(error: unknown): void {

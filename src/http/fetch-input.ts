@@ -57,6 +57,38 @@ const unset = {
   referrerPolicy: '',
 } as const;
 
+/** All that fetch reads from `init`, and what is ours. */
+const members = [
+  ...Object.keys(unset),
+  'body',
+  'dispatcher',
+  'duplex',
+  'headers',
+  'keelson',
+  'method',
+  'priority',
+  'signal',
+  'window',
+] as const;
+
+/**
+ * `init` as an object that can be copied. Fetch reads members wherever they stand, so a Request or an object of a class
+ * will do as `init`: a copy of its own properties alone would lose method and body without a word.
+ */
+function laidOut(init: GovernedInit | undefined): GovernedInit | undefined {
+  if (init === undefined || init === null) return undefined;
+  if (typeof init !== 'object' && typeof init !== 'function')
+    throw new TypeError(`fetch: init must be an object, got ${String(init)}`);
+  const prototype = Object.getPrototypeOf(init) as object | null;
+  if (prototype === Object.prototype || prototype === null) return init;
+  const out: Record<string, unknown> = { ...init };
+  for (const name of members) {
+    const value = (init as Record<string, unknown>)[name];
+    if (value !== undefined) out[name] = value;
+  }
+  return out;
+}
+
 /** A Request laid out as init; what `init` says goes first. */
 function spread(request: Request, init: GovernedInit | undefined): GovernedInit {
   const from: Record<string, unknown> = {
@@ -81,11 +113,31 @@ function isRequest(input: string | URL | Request): input is Request {
   return typeof input === 'object' && typeof (input as Request).url === 'string';
 }
 
-/** Headers that can be read but once would be gone at the second attempt. */
+/**
+ * Headers that can be read but once would be gone at the second attempt; what is none is refused as fetch does, before
+ * ours are put among them and make something of it.
+ */
 function settled(init: RequestInit): RequestInit {
   const { headers } = init;
-  if (typeof (headers as { next?: unknown } | undefined)?.next !== 'function') return init;
-  return { ...init, headers: [...(headers as Iterable<[string, string]>)] };
+  if (headers === undefined || headers === null) return init;
+  if (typeof headers !== 'object')
+    throw new TypeError(`fetch: init.headers must be headers, pairs or a record, got a ${typeof headers}`);
+  const once = typeof (headers as { next?: unknown }).next === 'function';
+  if (!once && !Array.isArray(headers)) return init;
+  const pairs = [...(headers as Iterable<[string, string]>)];
+  if (pairs.some((pair) => typeof pair !== 'object' || [...pair].length !== 2))
+    throw new TypeError('fetch: init.headers must consist of pairs of name and value');
+  return once ? { ...init, headers: pairs } : init;
+}
+
+const redirects: ReadonlySet<unknown> = new Set([undefined, 'follow', 'manual', 'error']);
+
+/** What is decided here never comes to fetch, which would refuse it. */
+function refuseBad({ redirect, signal }: GovernedInit): void {
+  if (!redirects.has(redirect))
+    throw new TypeError(`fetch: init.redirect must be follow, manual or error, got ${String(redirect)}`);
+  if (signal !== undefined && signal !== null && typeof signal.addEventListener !== 'function')
+    throw new TypeError('fetch: init.signal must be an AbortSignal');
 }
 
 /** What is ours is of no interest to fetch. */
@@ -113,8 +165,9 @@ export function fetchInput(
 ): FetchInput {
   const url = isRequest(input) ? input.url : String(input);
   const path = pathOf(url, service);
-  const all = isRequest(input) ? spread(input, init) : init;
-  if (all === undefined || all === null) {
+  const own = laidOut(init);
+  const all = isRequest(input) ? spread(input, own) : own;
+  if (all === undefined) {
     return {
       request: { method: 'GET', path, init: undefined },
       signal: undefined,
@@ -122,6 +175,7 @@ export function fetchInput(
       options: undefined,
     };
   }
+  refuseBad(all);
   const { keelson } = all;
   return {
     request: {

@@ -141,7 +141,7 @@ export function toFetch(handler: Handler<HttpRequest, Response>, options: ToFetc
       given = fetchInput(input, init, service);
       const { signal } = given;
       if (signal === undefined) return governed(given, undefined);
-      return underSignal(signal, (cancel) => governed(given, cancel));
+      return underSignal(signal, given.request.init?.body, (cancel) => governed(given, cancel));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -155,9 +155,13 @@ export function toFetch(handler: Handler<HttpRequest, Response>, options: ToFetc
  */
 function underSignal(
   signal: AbortSignal,
+  upload: unknown,
   run: (cancel: CancelSource) => Promise<Response>,
 ): Promise<Response> {
-  if (signal.aborted) return Promise.reject(signal.reason);
+  if (signal.aborted) {
+    cancelUpload(upload, signal.reason);
+    return Promise.reject(signal.reason);
+  }
   const cancel = cancelSource(cancelledBy(signal));
   return run(cancel).then(
     (response) => {
@@ -166,7 +170,16 @@ function underSignal(
     },
     (error: unknown) => {
       cancel.dispose();
-      throw signal.aborted ? signal.reason : error;
+      if (!signal.aborted) throw error;
+      cancelUpload(upload, signal.reason);
+      throw signal.reason;
     },
   );
+}
+
+/** As fetch does: whoever makes an upload that was given up has to hear of it. One on its way is held by fetch itself. */
+function cancelUpload(upload: unknown, reason: unknown): void {
+  const stream = upload as Partial<ReadableStream> | null | undefined;
+  if (typeof stream?.cancel !== 'function' || stream.locked !== false) return;
+  stream.cancel(reason).catch(() => undefined);
 }

@@ -81,6 +81,23 @@ import('keelson/core').then((esm) => {
     expect(load('brand.cjs', code)).toEqual([true, true, true, true]);
   });
 
+  it('shares the current call and call values with its other copy', () => {
+    const code = `const cjs = require('keelson/core');
+import('keelson/core').then(async (esm) => {
+  const seen = [cjs !== esm && cjs.runWithCall !== esm.runWithCall];
+  for (const [outer, inner] of [[cjs, esm], [esm, cjs]]) {
+    const call = outer.createCall({ side: 'server', service: 'a', operation: 'GET' });
+    call.values.set(outer.callKey('test.shared'), 'x');
+    await outer.runWithCall(call, async () => {
+      await null;
+      seen.push(inner.currentCall() === call, inner.currentCall()?.values.get(inner.callKey('test.shared')) === 'x');
+    });
+  }
+  console.log(JSON.stringify(seen));
+});`;
+    expect(load('shared.cjs', code)).toEqual([true, true, true, true, true]);
+  });
+
   it('leaves the process free to end after importing everything', () => {
     const code = `import { performance } from 'node:perf_hooks';
 for (const name of ${JSON.stringify(subpaths)}) await import(name);

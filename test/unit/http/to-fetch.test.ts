@@ -150,6 +150,45 @@ describe('toFetch: what it takes', () => {
     expect(input.bodyUsed).toBe(false);
   });
 
+  it('takes a Request, or an object of a class, as init', async () => {
+    const { sent } = client();
+    const input = new Request('http://elsewhere/', { method: 'POST', body: 'hello', headers: { a: 'b' } });
+    const { request, call } = await sent('/copy', input);
+    expect(request).toMatchObject({ method: 'POST', path: '/copy', init: { duplex: 'half' } });
+    expect(call.headers.get('a')).toBe('b');
+    expect(await new Response(request.init?.body).text()).toBe('hello');
+
+    class Base {
+      get method() {
+        return 'PUT';
+      }
+      get body() {
+        return 'base';
+      }
+    }
+    class Init extends Base {
+      readonly headers = { a: 'own' };
+    }
+    const other = await sent(new Request('http://users/', { headers: { b: 'c' } }), new Init());
+    expect(other.request).toMatchObject({ method: 'PUT', init: { body: 'base', headers: { a: 'own' } } });
+  });
+
+  it.each([
+    ['init', 'POST'],
+    ['headers', { headers: 'a: b' }],
+    ['a pair of one', { headers: [['a']] }],
+    ['a pair of three', { headers: [['a', 'b', 'c']] }],
+    ['pairs that are none', { headers: ['ab'] }],
+    ['redirect', { redirect: 'bogus' }],
+    ['signal', { signal: {} }],
+    ['a signal of another kind', { signal: 'abort' }],
+  ])('refuses %s that fetch refuses', async (_, init) => {
+    const { fetch, seen } = client();
+    await expect(globalThis.fetch('http://localhost:1/', init as RequestInit)).rejects.toThrow(TypeError);
+    await expect(fetch('/', init as GovernedInit)).rejects.toThrow(TypeError);
+    expect(seen).toEqual([]);
+  });
+
   it('refuses a Request whose body is used', async () => {
     const { fetch } = client();
     const input = new Request('http://users/', { method: 'POST', body: 'x' });
@@ -287,6 +326,24 @@ describe('toFetch: aborts and errors', () => {
     cancel.abort(reason);
     await rejected;
     expect(getEventListeners(cancel.signal, 'abort')).toEqual([]);
+  });
+
+  it('cancels an upload that the caller gives up before it is on its way', async () => {
+    const cancelled: unknown[] = [];
+    const upload = () => new ReadableStream({ cancel: (reason) => void cancelled.push(reason) });
+    const { fetch } = client({
+      '/wait': ({ call }) =>
+        new Promise((__, reject) => call.cancel.onAbort(() => reject(call.cancel.reason))),
+    });
+    const init = { method: 'POST', duplex: 'half' } as const;
+    await expect(
+      fetch('/', { ...init, body: upload(), signal: AbortSignal.abort('early') } as RequestInit),
+    ).rejects.toBe('early');
+    const cancel = new AbortController();
+    const answer = fetch('/wait', { ...init, body: upload(), signal: cancel.signal } as RequestInit);
+    cancel.abort('late');
+    await expect(answer).rejects.toBe('late');
+    expect(cancelled).toEqual(['early', 'late']);
   });
 
   it('passes errors of the wire unchanged, also when thrown', async () => {
