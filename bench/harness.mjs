@@ -136,6 +136,28 @@ export async function measureTimes(cases, settings) {
   );
 }
 
+/**
+ * CPU nanoseconds per call of one case in a row, whatever they are spent on: the call, timers between calls, collections,
+ * compilation. Needs a process of its own.
+ *
+ * @param {Case} of
+ * @param {number} forMs
+ * @returns {Promise<Record<string, { cpuNs: number }>>}
+ */
+export async function measureSustained(of, forMs) {
+  const portion = 500;
+  await warmUp(of, { warmMs: forMs / 10, chunkMs: 1 });
+  const until = performance.now() + forMs;
+  const before = process.cpuUsage();
+  let calls = 0;
+  for (; performance.now() < until; calls += portion) {
+    await run(of, portion);
+    await turn();
+  }
+  const { user, system } = process.cpuUsage(before);
+  return { [of.id]: { cpuNs: ((user + system) * 1000) / calls } };
+}
+
 const bytesInUse = () => getHeapStatistics().used_heap_size;
 
 /**

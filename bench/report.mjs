@@ -1,75 +1,97 @@
 /** @typedef {import('./goals.mjs').Figure} Figure */
 /** @typedef {{ readonly title: string, readonly rows: readonly Row[] }} Section */
-/** @typedef {Figure & { id: string, name: string, timesBare: number, addedNs: number, addedBytes: number }} Row */
+/**
+ * @typedef {Figure & { id: string, name: string, timesBare: number, addedNs: number, addedContextNs: number,
+ *   addedCpuNs: number, addedBytes: number }} Row
+ */
 
 /** @param {readonly import('./harness.mjs').Subject[]} subjects @param {Record<string, Figure>} figures @returns {Section[]} */
 export function sectionsOf(subjects, figures) {
   return subjects.map(({ title, cases }) => ({
     title,
     rows: cases.map(({ id, name, against = 'bare' }) => {
-      const figure = known(figures, id);
-      const base = known(figures, against);
+      const figure = figures[id] ?? {};
+      /** @param {keyof Figure} field */
+      const added = (field) => (figure[field] ?? Number.NaN) - (figures[against]?.[field] ?? Number.NaN);
       return {
         id,
         name,
         ...figure,
-        timesBare: figure.ns / known(figures, 'bare').ns,
-        addedNs: figure.ns - base.ns,
-        addedBytes: figure.bytes - base.bytes,
+        timesBare: (figure.ns ?? Number.NaN) / (figures['bare']?.ns ?? Number.NaN),
+        addedNs: added('ns'),
+        addedContextNs: added('contextNs'),
+        addedCpuNs: added('cpuNs'),
+        addedBytes: added('bytes'),
       };
     }),
   }));
 }
 
-/** @param {Record<string, Figure>} figures @param {string} id @returns {Figure} */
-function known(figures, id) {
-  const figure = figures[id];
-  if (figure === undefined) throw new Error(`nothing was measured for ${id}`);
-  return figure;
-}
+/** @type {readonly { readonly head: string, readonly of: (row: Row) => number | undefined, readonly digits?: number }[]} */
+const columns = [
+  { head: 'ns', of: (row) => row.ns },
+  { head: '× bare', of: (row) => row.timesBare, digits: 1 },
+  { head: 'added ns', of: (row) => row.addedNs },
+  { head: 'added ns, ALS', of: (row) => row.addedContextNs },
+  { head: 'added CPU ns', of: (row) => row.addedCpuNs },
+  { head: 'bytes', of: (row) => row.bytes },
+  { head: 'added bytes', of: (row) => row.addedBytes },
+  { head: 'instructions', of: (row) => row.instructions },
+];
 
-const columns = ['ns', 'median', '× bare', 'added ns', 'bytes', 'added bytes', 'instructions'];
+/** @param {number | undefined} value */
+const isKnown = (value) => value !== undefined && !Number.isNaN(value);
 
-/** @param {Row} row */
-function cellsOf({ ns, medianNs, timesBare, addedNs, bytes, addedBytes, instructions }) {
-  return [
-    ns.toFixed(0),
-    medianNs.toFixed(0),
-    timesBare.toFixed(1),
-    addedNs.toFixed(0),
-    String(bytes),
-    String(addedBytes),
-    instructions === undefined ? '' : String(instructions),
-  ];
-}
-
-/** @param {readonly Section[]} sections @returns {string} a table in Markdown */
+/** @param {readonly Section[]} sections @returns {string} a table in Markdown; empty where nothing was measured */
 export function tableOf(sections) {
-  const counted = sections.some(({ rows }) => rows.some(({ instructions }) => instructions !== undefined));
-  const shown = counted ? columns.length : columns.length - 1;
-  /** @param {readonly string[]} cells */
-  const line = (cells) => `| ${cells.join(' | ')} |`;
-  const width = Math.max(...sections.flatMap(({ rows }) => rows.map(({ name }) => name.length)));
-  const heads = columns.slice(0, shown);
+  const rows = sections.flatMap((section) => section.rows);
+  const shown = columns.filter(({ of }) => rows.some((row) => isKnown(of(row))));
+  const width = Math.max(
+    ...rows.map(({ name }) => name.length),
+    ...sections.map(({ title }) => title.length + 4),
+  );
+  /** @param {string} first @param {readonly string[]} cells */
+  const line = (first, cells) => `| ${[first.padEnd(width), ...cells].join(' | ')} |`;
+  const blanks = shown.map(({ head }) => ' '.repeat(head.length));
   const lines = [
-    line(['case'.padEnd(width), ...heads]),
-    line(['---', ...heads.map((head) => `${'-'.repeat(head.length - 1)}:`)]),
+    line(
+      'case',
+      shown.map(({ head }) => head),
+    ),
+    line(
+      '-'.repeat(width),
+      shown.map(({ head }) => `${'-'.repeat(head.length - 1)}:`),
+    ),
   ];
-  for (const { title, rows } of sections) {
-    lines.push(line([`**${title}**`.padEnd(width), ...heads.map((head) => ' '.repeat(head.length))]));
-    for (const row of rows) {
-      const cells = cellsOf(row).slice(0, shown);
+  for (const { title, rows: own } of sections) {
+    lines.push(line(`**${title}**`, blanks));
+    for (const row of own)
       lines.push(
-        line([row.name.padEnd(width), ...cells.map((cell, at) => cell.padStart(heads[at]?.length ?? 0))]),
+        line(
+          row.name,
+          shown.map((column) => cellOf(row, column)),
+        ),
       );
-    }
   }
   return lines.join('\n');
 }
 
+/** @param {Row} row @param {typeof columns[number]} column */
+function cellOf(row, { head, of, digits = 0 }) {
+  const value = of(row);
+  const text = value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
+  return text.padStart(head.length);
+}
+
 /** @param {readonly import('./goals.mjs').Verdict[]} verdicts */
 export function goalsText(verdicts) {
-  return verdicts
-    .map(({ goal, holds, figures }) => `${holds ? 'holds ' : 'MISSED'}  ${goal}\n        ${figures}`)
-    .join('\n');
+  const goals = [...new Set(verdicts.map(({ goal }) => goal))];
+  return goals
+    .map((goal) => {
+      const lines = verdicts
+        .filter((verdict) => verdict.goal === goal)
+        .map(({ by, holds, figures }) => `  ${holds ? 'holds ' : 'MISSED'}  by ${by}: ${figures}`);
+      return [`Goal: ${goal}`, ...lines].join('\n');
+    })
+    .join('\n\n');
 }

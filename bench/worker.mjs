@@ -1,29 +1,38 @@
 // One process of measurements; `main.mjs` and `instructions.mjs` start it. Writes one JSON object to stdout.
 //   worker.mjs time|context|bytes <rounds> <warmMs> <chunkMs>
-//   worker.mjs count <case id> <calls>
-import { inContext, measureBytes, measureTimes, run, turn } from './harness.mjs';
+//   worker.mjs sustained <ms> <case id>
+//   worker.mjs count <calls> <case id>
+import { inContext, measureBytes, measureSustained, measureTimes, run, turn } from './harness.mjs';
 import { subjects } from './overhead/subjects.mjs';
 
 /** Small, so that what is compiled anew is used at the next one. */
 const portion = 5000;
 
 const [mode, ...rest] = process.argv.slice(2);
-const all = subjects();
+const all = await subjects();
 const cases = all.flatMap((subject) => subject.cases);
 const plain = cases.filter(({ context }) => context !== true);
 
+/** @param {string | undefined} id */
+function caseOf(id) {
+  const of = cases.find((known) => known.id === id);
+  if (of === undefined) throw new Error(`there is no case ${id}`);
+  return of;
+}
+
+/** @param {import('./harness.mjs').Case} of @param {number} calls */
+async function make(of, calls) {
+  for (let left = calls; left > 0; left -= portion) {
+    await run(of, portion);
+    await turn();
+  }
+  return {};
+}
+
 /** @returns {Promise<object>} */
 async function measured() {
-  if (mode === 'count') {
-    const [id, calls] = rest;
-    const of = cases.find((known) => known.id === id);
-    if (of === undefined) throw new Error(`there is no case ${id}`);
-    for (let left = Number(calls); left > 0; left -= portion) {
-      await run(of, portion);
-      await turn();
-    }
-    return {};
-  }
+  if (mode === 'count') return make(caseOf(rest[1]), Number(rest[0]));
+  if (mode === 'sustained') return measureSustained(caseOf(rest[1]), Number(rest[0]));
   const [rounds = 1, warmMs = 1, chunkMs = 1] = rest.map(Number);
   const settings = { rounds, warmMs, chunkMs };
   if (mode === 'time') return measureTimes(plain, settings);

@@ -6,7 +6,7 @@ import { gateCases } from './gates.mjs';
 import { peers } from './peers.mjs';
 import { serverStacks } from './server-stack.mjs';
 
-/** All that is measured side by side. @returns {import('../harness.mjs').Subject[]} */
-export function subjects() {
-  return [baselines(), peers(), gateCases(), balancers(), clientStacks(), fetches(), serverStacks()];
+/** All that is measured side by side. @returns {Promise<import('../harness.mjs').Subject[]>} */
+export async function subjects() {
+  return [baselines(), peers(), await gateCases(), balancers(), clientStacks(), fetches(), serverStacks()];
 }

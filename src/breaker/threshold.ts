@@ -151,19 +151,20 @@ class Threshold implements Breaker<ThresholdOptions> {
     if (!success) this.window.add(now, failures);
     if (isSlow) this.window.add(now, slow);
     this.inARow = success ? 0 : this.inARow + 1;
-    if (this.tripped(now)) this.open(now, now);
+    if (this.tripped()) this.open(now, now);
   }
 
-  private tripped(now: number): boolean {
+  private tripped(): boolean {
     const { consecutiveFailures, minRequests, failureRatio, slowRatio } = this.settings;
     if (this.inARow >= consecutiveFailures) return true;
-    const total = this.window.total(now, requests);
+    const total = this.window.latest(requests);
     if (total < minRequests) return false;
+    const failed = this.window.latest(failures);
+    const slowed = this.window.latest(slow);
+    // Mostly there is neither, and two divisions take longer than all the rest.
+    if (failed === 0 && slowed === 0) return false;
     // Quotients, not products: 7 / 100 is the number 0.07, and 0.07 * 100 is not the number 7.
-    return (
-      this.window.total(now, failures) / total >= failureRatio ||
-      this.window.total(now, slow) / total >= slowRatio
-    );
+    return failed / total >= failureRatio || slowed / total >= slowRatio;
   }
 
   private learnOfProbe(success: boolean, now: number): void {

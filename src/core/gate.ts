@@ -42,46 +42,51 @@ export interface Gate {
 export const freePermit: Permit = { observe: () => undefined, release: () => undefined };
 
 class Joint implements Permit {
-  constructor(private readonly held: readonly Permit[]) {}
+  constructor(
+    private readonly first: Permit,
+    private readonly second: Permit,
+  ) {}
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    for (const permit of this.held) permit.observe(outcome, now, feedback);
+    this.first.observe(outcome, now, feedback);
+    this.second.observe(outcome, now, feedback);
   }
   release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    let i = this.held.length - 1;
     try {
-      for (; i >= 0; i--) this.held[i]?.release(outcome, now, feedback);
+      this.second.release(outcome, now, feedback);
     } finally {
-      // Only when one threw: that must not cost the gates before it a place in flight for ever.
-      if (i > 0) new Joint(this.held.slice(0, i)).release(outcome, now, feedback);
+      // Whatever the other one threw: that must not cost this gate a place in flight for ever.
+      this.first.release(outcome, now, feedback);
     }
   }
 }
 
-class AllOf implements Gate {
+/** Two gates as one; more are two of which the second is two. Lists of permits would cost as much as the gates. */
+class Both implements Gate {
   private refuser: Gate;
-  constructor(private readonly gates: readonly [Gate, Gate, ...Gate[]]) {
-    this.refuser = gates[0];
+  constructor(
+    private readonly first: Gate,
+    private readonly second: Gate,
+  ) {
+    this.refuser = first;
   }
   get code(): RejectionCode {
     return this.refuser.code;
   }
   tryAcquire(now: number, ask?: Ask): Permit | null {
-    const held: Permit[] = [];
-    try {
-      for (const gate of this.gates) {
-        const permit = gate.tryAcquire(now, ask);
-        if (permit === null) {
-          this.refuser = gate;
-          new Joint(held).release('unsent', now);
-          return null;
-        }
-        held.push(permit);
-      }
-    } catch (error) {
-      new Joint(held).release('unsent', now);
-      throw error;
+    const first = this.first.tryAcquire(now, ask);
+    if (first === null) {
+      this.refuser = this.first;
+      return null;
     }
-    return new Joint(held);
+    let second: Permit | null = null;
+    try {
+      second = this.second.tryAcquire(now, ask);
+    } finally {
+      if (second === null) first.release('unsent', now);
+    }
+    if (second !== null) return new Joint(first, second);
+    this.refuser = this.second;
+    return null;
   }
   retryAfterMs(now: number, ask?: Ask): number | undefined {
     return this.refuser.retryAfterMs?.(now, ask);
@@ -97,8 +102,5 @@ const open: Gate = { code: 'OVERLOADED', tryAcquire: () => freePermit };
  * @param gates - asked in this order; put the cheapest and the most likely to refuse first
  */
 export function allOf(gates: readonly Gate[]): Gate {
-  const [first, second, ...rest] = gates;
-  if (first === undefined) return open;
-  if (second === undefined) return first;
-  return new AllOf([first, second, ...rest]);
+  return gates.length === 0 ? open : gates.reduceRight((joined, gate) => new Both(gate, joined));
 }

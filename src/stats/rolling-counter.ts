@@ -41,6 +41,11 @@ export class RollingCounter {
   /** The sum over the window that ends now, the current partial bucket included. */
   total(now: number, channel: number): number {
     this.advance(now);
+    return this.latest(channel);
+  }
+
+  /** The same as of the last look or addition, for whoever has just made one. */
+  latest(channel: number): number {
     return this.totals[channel] as number;
   }
 
@@ -55,7 +60,10 @@ export class RollingCounter {
   /** Moves the window to `now`. */
   private advance(now: number): void {
     const sinceMs = now - this.beganAt;
-    if (sinceMs >= 0 && sinceMs < this.bucketMs) return;
+    if (!(sinceMs >= 0 && sinceMs < this.bucketMs)) this.leave(now);
+  }
+
+  private leave(now: number): void {
     const slot = Math.floor(now / this.bucketMs);
     // Beyond that a slot number plus one is itself; and NaN is no time at all.
     if (slot === this.slot || !Number.isSafeInteger(slot)) return;
