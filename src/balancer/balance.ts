@@ -2,10 +2,12 @@ import type { Call } from '../core/call.js';
 import type { Clock } from '../core/clock.js';
 import type { Endpoint } from '../core/endpoint.js';
 import { refusal } from '../core/errors.js';
-import { type GuardOptions, refusedBy, settle } from '../core/guard.js';
+import { refusedBy } from '../core/guard.js';
 import { type Handler, invoke } from '../core/handler.js';
 import { checkNumber } from '../core/options.js';
 import type { Protocol } from '../core/protocol.js';
+import { direct, follow, type Receiver } from '../core/receiver.js';
+import { Settlement, type Settling } from '../core/settlement.js';
 import type { ServiceInstance } from '../discovery/instance.js';
 import type { Resolution, Resolver, Watch } from '../discovery/resolver.js';
 import type { Balancer, EndpointSnapshot, PickHint } from './balancer.js';
@@ -95,11 +97,12 @@ const maxPicks = 4;
 class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
   private readonly crew: Crew<Req, Res>;
   private readonly room: WaitingRoom;
-  private readonly settling: GuardOptions<Req, Res>;
+  private readonly settling: Settling<Req, Res>;
   private readonly watch: Watch;
+  readonly handler: Handler<Req, Res>;
   private closed = false;
   /** What the resolver said last of why there is none. */
-  private reason: string | undefined;
+  private reason: string | undefined = undefined;
 
   constructor(private readonly options: BalanceOptions<Req, Res>) {
     const resolveTimeoutMs = options.resolveTimeoutMs ?? balanceDefaults.resolveTimeoutMs;
@@ -109,14 +112,9 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     this.settling = { protocol: options.protocol, clock: options.clock };
     this.crew = new Crew(options.connect);
     this.room = new WaitingRoom(options.clock, resolveTimeoutMs, maxWaiting);
+    this.handler = direct((request, call, receiver) => this.begin(request, call, receiver), options.clock);
     this.watch = options.resolver.watch(options.service, (resolution) => this.resolved(resolution));
   }
-
-  readonly handler: Handler<Req, Res> = (request, call) => {
-    const now = this.options.clock.now();
-    if (this.crew.size === 0) return this.wait(request, call, now);
-    return this.send(request, call, now);
-  };
 
   snapshot(now: number): readonly EndpointState[] {
     const standing = new Map(this.options.balancer.snapshot?.(now).map((entry) => [entry.id, entry]));
@@ -134,15 +132,33 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     this.room.dismiss(() => this.wasClosed());
   }
 
-  private send(request: Req, call: Call, now: number): Promise<Res> {
+  private begin(request: Req, call: Call, receiver: Receiver<Res>): void {
+    if (this.crew.size === 0) this.wait(request, call, receiver);
+    else this.send(request, call, receiver, receiver.askedAt);
+  }
+
+  private send(request: Req, call: Call, receiver: Receiver<Res>, now: number): void {
+    let refused: Error | undefined;
+    try {
+      refused = this.trySend(request, call, receiver, now);
+    } catch (fault) {
+      // A balancer of the user's that throws.
+      receiver.failed(fault);
+      return;
+    }
+    if (refused !== undefined) receiver.failed(refused);
+  }
+
+  /** @returns why it was not sent */
+  private trySend(request: Req, call: Call, receiver: Receiver<Res>, now: number): Error | undefined {
     let hint = hintOf(call);
     for (let picks = 1; ; picks++) {
       const lease = this.options.balancer.pick(now, hint);
-      if (lease === null) return Promise.reject(this.noEndpoint('none may be picked'));
+      if (lease === null) return this.noEndpoint('none may be picked');
       const target = this.crew.target(lease.endpoint.id);
       if (target === undefined) {
         lease.release('unsent', now);
-        return Promise.reject(this.noEndpoint('the balancer picked one that had left'));
+        return this.noEndpoint('the balancer picked one that had left');
       }
       const permit = this.admit(target, call, now);
       if (permit !== null && !(permit instanceof Error)) {
@@ -150,18 +166,15 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
         call.attempt.reason = lease.reason;
         call.attempt.choices = this.crew.size;
         call.attempt.pickedAt = now;
-        return settle(
-          invoke(target.handler, request, call),
-          target.hold(lease, permit, now),
-          call,
-          this.settling,
-        );
+        const hold = target.hold(lease, permit, now);
+        const settlement = new Settlement(hold, call, receiver, this.settling);
+        follow(invoke(target.handler, request, call), settlement);
+        return undefined;
       }
       lease.release('unsent', now);
-      if (permit instanceof Error) return Promise.reject(permit);
+      if (permit instanceof Error) return permit;
       const avoid = new Set(hint?.avoid).add(lease.endpoint.id);
-      if (picks >= maxPicks || avoid.size >= this.crew.size)
-        return Promise.reject(refusedBy(target.gate, now, call));
+      if (picks >= maxPicks || avoid.size >= this.crew.size) return refusedBy(target.gate, now, call);
       hint = { key: call.key, avoid };
     }
   }
@@ -177,11 +190,14 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     }
   }
 
-  private wait(request: Req, call: Call, now: number): Promise<Res> {
-    if (this.closed) return Promise.reject(this.wasClosed());
-    return this.room
-      .wait(call, now, () => this.noEndpoint(this.reason ?? 'none is known'))
-      .then(() => this.send(request, call, this.options.clock.now()));
+  private wait(request: Req, call: Call, receiver: Receiver<Res>): void {
+    const admitted = this.closed
+      ? Promise.reject(this.wasClosed())
+      : this.room.wait(call, receiver.askedAt, () => this.noEndpoint(this.reason ?? 'none is known'));
+    admitted.then(
+      () => this.send(request, call, receiver, this.options.clock.now()),
+      (error: unknown) => receiver.failed(error),
+    );
   }
 
   private resolved(resolution: Resolution): void {

@@ -1,5 +1,14 @@
 import type { Endpoint } from '../core/endpoint.js';
 import type { Permit } from '../core/gate.js';
+import type { Outcome } from '../core/outcome.js';
+
+/** Hears how the calls to one endpoint end, beside the balancer that picked it. */
+export interface Witness {
+  /** The first response of a call, or its end if there was none; once for each. */
+  heard(outcome: Outcome, now: number): void;
+  /** A call is over. */
+  ended(): void;
+}
 
 /** A permit for one endpoint. */
 export interface Lease<E extends Endpoint> extends Permit {
@@ -7,6 +16,8 @@ export interface Lease<E extends Endpoint> extends Permit {
   readonly endpoint: E;
   /** Why that one, in a word: `p2c`, `forced`, `only`, `hash`. */
   readonly reason: string;
+  /** Lets somebody hear how this call ends: one, before it does. Without this the lease has to be wrapped, for each call. */
+  attend?(witness: Witness): void;
 }
 
 /** What a pick may take into account. */

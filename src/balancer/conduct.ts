@@ -1,5 +1,6 @@
 import type { Endpoint } from '../core/endpoint.js';
 import { RollingCounter } from '../stats/rolling-counter.js';
+import type { Witness } from './balancer.js';
 
 const buckets = 10;
 const requests = 0;
@@ -41,8 +42,8 @@ export class Conduct<E extends Endpoint> {
   ejectedUntil: number | undefined = undefined;
   /** When it came back. */
   returnedAt = Number.NEGATIVE_INFINITY;
-  /** What began in an earlier epoch says nothing of the endpoint as it is now. */
-  epoch = 0;
+  /** Who hears of its calls; replaced when it is ejected or comes back: what began before says nothing of it as it is now. */
+  witness: Witness | undefined = undefined;
   /** The update that last named it. */
   seenIn = 0;
   // Made at the first answer: a large set is mostly endpoints that this client never called.

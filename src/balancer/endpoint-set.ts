@@ -1,7 +1,7 @@
 import type { Endpoint } from '../core/endpoint.js';
 import { freePermit, type Permit } from '../core/gate.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
-import type { EndpointSnapshot, Lease } from './balancer.js';
+import type { EndpointSnapshot, Lease, Witness } from './balancer.js';
 import type { SlowStart } from './slow-start.js';
 
 /** Weights outside this range are pulled to its ends, so that 0 is as good as nothing and no sum overflows. */
@@ -61,6 +61,7 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
   /** Whether the first response, or the end, has been seen. */
   answered = false;
   private released = false;
+  private witness: Witness | undefined = undefined;
 
   constructor(
     private readonly set: EndpointSet<E, M>,
@@ -71,18 +72,27 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
     this.endpoint = member.endpoint;
   }
 
+  attend(witness: Witness): void {
+    this.witness = witness;
+  }
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {
     if (this.answered) return;
     this.answered = true;
     this.permit.observe(outcome, now, feedback);
+    this.witness?.heard(outcome, now);
   }
   release(outcome: Outcome, now: number, feedback?: Feedback): void {
     if (this.released) return;
     this.released = true;
+    const { member, witness } = this;
+    const heard = this.answered;
     this.answered = true;
-    this.member.inflight--;
-    if (this.member.inflight === 0) this.set.forgetLeaver(this.member);
+    member.inflight--;
+    if (member.inflight === 0) this.set.forgetLeaver(member);
     this.permit.release(outcome, now, feedback);
+    if (witness === undefined) return;
+    if (!heard) witness.heard(outcome, now);
+    witness.ended();
   }
 }
 

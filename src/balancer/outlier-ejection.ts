@@ -2,7 +2,7 @@ import type { Endpoint } from '../core/endpoint.js';
 import { freePermit, type Permit } from '../core/gate.js';
 import { resolveOptions } from '../core/options.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
-import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
 import { Conduct, charge, Tally } from './conduct.js';
 
 /** An endpoint was taken out of the picks, or came back. */
@@ -153,8 +153,10 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     const conduct = this.conducts.get(lease.endpoint.id);
     // An inner balancer may know endpoints that nobody told it here; it answers for them itself.
     if (conduct === undefined) return lease;
-    conduct.inflight++;
-    return new WatchedLease(this, conduct, lease.endpoint, lease.reason, lease);
+    const witness = this.attending(conduct);
+    if (lease.attend === undefined) return new WatchedLease(witness, lease.endpoint, lease.reason, lease);
+    lease.attend(witness);
+    return lease;
   }
 
   snapshot(now: number): readonly EndpointSnapshot[] {
@@ -170,8 +172,8 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 
   /** Takes the verdict of one call. */
-  learn(conduct: Conduct<E>, epoch: number, outcome: Outcome, now: number): void {
-    if (conduct.epoch !== epoch || conduct.seenIn !== this.updates) return;
+  learn(conduct: Conduct<E>, witness: Witness, outcome: Outcome, now: number): void {
+    if (conduct.witness !== witness || conduct.seenIn !== this.updates) return;
     const out = conduct.ejectedUntil !== undefined;
     if (outcome === 'unsent' || outcome === 'ignored') {
       if (out) this.scheduleTrial(conduct, Math.min(conduct.ejectedUntil as number, now + retrialMs));
@@ -193,6 +195,13 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     if (reason !== undefined && this.ejected.size < this.ceiling()) this.eject(conduct, reason, now);
   }
 
+  /** A call to an endpoint begins. */
+  private attending(conduct: Conduct<E>): Witness {
+    conduct.inflight++;
+    conduct.witness ??= new Attendance(this, conduct);
+    return conduct.witness;
+  }
+
   private eject(conduct: Conduct<E>, reason: Ejection['reason'], now: number): void {
     const livedDown = Math.floor((now - conduct.returnedAt) / this.options.windowMs);
     conduct.strikes = Math.max(0, conduct.strikes - Math.max(0, livedDown));
@@ -212,7 +221,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 
   private scheduleTrial(conduct: Conduct<E>, at: number): void {
-    conduct.epoch++;
+    conduct.witness = undefined;
     conduct.ejectedUntil = at;
     this.nextTrialAt = Math.min(this.nextTrialAt, at);
   }
@@ -230,13 +239,12 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     this.nextTrialAt = Number.POSITIVE_INFINITY;
     for (const { ejectedUntil } of this.ejected)
       this.nextTrialAt = Math.min(this.nextTrialAt, ejectedUntil as number);
-    conduct.inflight++;
-    return new WatchedLease(this, conduct, conduct.endpoint, 'probe', freePermit);
+    return new WatchedLease(this.attending(conduct), conduct.endpoint, 'probe', freePermit);
   }
 
   private readmit(conduct: Conduct<E>, reason: Ejection['reason'], now: number): void {
     this.ejected.delete(conduct);
-    conduct.epoch++;
+    conduct.witness = undefined;
     conduct.ejectedUntil = undefined;
     conduct.returnedAt = now;
     conduct.run = 0;
@@ -296,34 +304,45 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 }
 
-class WatchedLease<E extends Endpoint> implements Lease<E> {
-  private answered = false;
-  private released = false;
-  private readonly epoch: number;
-
+/** Hears of the calls to one endpoint from one ejection or return to the next. */
+class Attendance<E extends Endpoint> implements Witness {
   constructor(
     private readonly owner: OutlierEjection<E>,
     private readonly conduct: Conduct<E>,
+  ) {}
+  heard(outcome: Outcome, now: number): void {
+    this.owner.learn(this.conduct, this, outcome, now);
+  }
+  ended(): void {
+    this.conduct.inflight--;
+  }
+}
+
+/** For leases that nobody can attend, and for trial calls. */
+class WatchedLease<E extends Endpoint> implements Lease<E> {
+  private answered = false;
+  private released = false;
+
+  constructor(
+    private readonly witness: Witness,
     readonly endpoint: E,
     readonly reason: string,
     private readonly permit: Permit,
-  ) {
-    this.epoch = conduct.epoch;
-  }
+  ) {}
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {
     if (this.answered) return;
     this.answered = true;
     this.permit.observe(outcome, now, feedback);
-    this.owner.learn(this.conduct, this.epoch, outcome, now);
+    this.witness.heard(outcome, now);
   }
   release(outcome: Outcome, now: number, feedback?: Feedback): void {
     if (this.released) return;
     this.released = true;
-    this.conduct.inflight--;
-    const first = !this.answered;
+    const heard = this.answered;
     this.answered = true;
     this.permit.release(outcome, now, feedback);
-    if (first) this.owner.learn(this.conduct, this.epoch, outcome, now);
+    if (!heard) this.witness.heard(outcome, now);
+    this.witness.ended();
   }
 }
 

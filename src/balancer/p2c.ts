@@ -116,7 +116,7 @@ class Metered<E extends Endpoint> extends Member<E> {
 class P2c<E extends Endpoint> implements Balancer<E> {
   private readonly set: EndpointSet<E, Metered<E>>;
   private draw: Draw<Metered<E>>;
-  private forced: MemberLease<E, Metered<E>> | undefined;
+  private forced: MemberLease<E, Metered<E>> | undefined = undefined;
   private forcedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: typeof p2cDefaults) {
@@ -138,12 +138,13 @@ class P2c<E extends Endpoint> implements Balancer<E> {
     if (members.length === 0) return null;
     if (members.length === 1) return this.take(members[0] as Metered<E>, 'only', now);
     let avoid = hint?.avoid;
+    if (members.length <= this.options.scanUpTo)
+      return this.takeLeast(avoid, now) ?? (this.takeLeast(undefined, now) as Lease<E>);
     let first = this.draw.except(undefined, avoid);
     if (first === undefined) {
       avoid = undefined;
       first = this.draw.any();
     }
-    if (members.length <= this.options.scanUpTo) return this.takeLeast(first, avoid, now);
     let second = this.draw.except(first, avoid);
     for (let left = this.options.redraws; left > 0 && second !== undefined; left--) {
       if (first.fit(now) || second.fit(now)) break;
@@ -195,24 +196,30 @@ class P2c<E extends Endpoint> implements Balancer<E> {
   }
 
   /**
-   * Compares all. It begins with one that was drawn, so that weights count among equals, and goes round from a random
+   * Compares all. It begins with one that is drawn, so that weights count among equals, and goes round from a random
    * place: from the front, all clients of a service would prefer the front of the same list.
    */
-  private takeLeast(drawn: Metered<E>, avoid: ReadonlySet<string> | undefined, now: number): Lease<E> {
+  private takeLeast(avoid: ReadonlySet<string> | undefined, now: number): Lease<E> | undefined {
     const { members } = this.set;
-    let at = indexBelow(members.length, this.options.random);
-    let best = drawn;
-    best.weigh(now);
+    const { forcePickMs, random } = this.options;
+    const place = this.draw.place();
+    const drawn = members[place] as Metered<E>;
+    let at = this.draw.isEven ? place : indexBelow(members.length, random);
+    let best: Metered<E> | undefined;
+    if (!avoid?.has(drawn.endpoint.id)) {
+      drawn.weigh(now);
+      best = drawn;
+    }
     for (let left = members.length; left > 0; left--) {
       const member = members[at] as Metered<E>;
       at = at + 1 === members.length ? 0 : at + 1;
       if (avoid?.has(member.endpoint.id)) continue;
-      if (this.mayForce(member, now)) return this.force(member, now);
+      if (now - member.pickedAt > forcePickMs && this.mayForce(member, now)) return this.force(member, now);
       if (member === drawn) continue;
       member.weigh(now);
-      if (this.displaces(member, best)) best = member;
+      if (best === undefined || this.displaces(member, best)) best = member;
     }
-    return this.take(best, 'least', now);
+    return best && this.take(best, 'least', now);
   }
 }
 

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from './clock.js';
 import { refusal } from './errors.js';
 import type { Ask, Gate, Permit } from './gate.js';
-import { verdictOnRefusal } from './guard.js';
 import type { Outcome } from './outcome.js';
+import { verdictOnRefusal } from './verdict.js';
 
 /** Options of {@link attempt}. */
 export interface AttemptOptions<T> extends Ask {

@@ -2,7 +2,7 @@ import { type Cancellation, uncancelled } from './cancel.js';
 import { type Carrier, carrier } from './carrier.js';
 import type { Endpoint } from './endpoint.js';
 import type { Ask } from './gate.js';
-import { type CallValues, callValues } from './values.js';
+import { type CallValues, Values } from './values.js';
 
 /** The record of one try of a call, filled in as it goes. */
 export interface Attempt {
@@ -77,11 +77,14 @@ export interface CallChange {
 }
 
 /** What all attempts and all derived forms of one call share. */
-interface Scope {
-  operation: string;
-  named: boolean;
-  readonly values: CallValues;
-  latest: AttemptRecord;
+class Scope extends Values {
+  named = false;
+  constructor(
+    public operation: string,
+    public latest: AttemptRecord,
+  ) {
+    super();
+  }
 }
 
 class AttemptRecord implements Attempt {
@@ -131,7 +134,7 @@ class CallRecord implements Call {
     return this.scope.operation;
   }
   get values(): CallValues {
-    return this.scope.values;
+    return this.scope;
   }
 }
 
@@ -141,7 +144,7 @@ export function createCall(init: CallInit): Call {
   return new CallRecord(
     init.side,
     init.service,
-    { operation: init.operation, named: false, values: callValues(), latest },
+    new Scope(init.operation, latest),
     init.deadline ?? Number.POSITIVE_INFINITY,
     init.cancel ?? uncancelled,
     init.idempotent ?? false,

@@ -38,8 +38,8 @@ export interface CancelSource extends Cancellation {
 class Source implements CancelSource {
   aborted = false;
   reason: unknown = undefined;
-  private controller: AbortController | undefined;
-  private listeners: Set<() => void> | undefined;
+  private controller: AbortController | undefined = undefined;
+  private listeners: Set<() => void> | undefined = undefined;
   private readonly unlink: () => void = nothing;
 
   constructor(parent: Cancellation) {

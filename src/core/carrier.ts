@@ -24,21 +24,42 @@ export function lowerCase(name: string): string {
   return lower;
 }
 
-class MapCarrier implements Carrier {
-  /** @param values - made at the first write: many calls carry no header of ours */
-  constructor(private values: Map<string, string> | undefined) {}
+/** One header of a chain. */
+class Entry {
+  constructor(
+    readonly name: string,
+    public value: string,
+    readonly before: Entry | undefined,
+  ) {}
+}
+
+/** A chain and no Map: a call carries two or three headers of ours, and most of what a Map costs is making it. */
+class ChainCarrier implements Carrier {
+  private last: Entry | undefined = undefined;
+
   get(name: string): string | undefined {
-    return this.values?.get(lowerCase(name));
+    return this.find(lowerCase(name))?.value;
   }
   set(name: string, value: string): void {
-    this.values ??= new Map();
-    this.values.set(lowerCase(name), value);
+    const lower = lowerCase(name);
+    const known = this.find(lower);
+    if (known === undefined) this.last = new Entry(lower, value, this.last);
+    else known.value = value;
   }
   keys(): Iterable<string> {
-    return [...(this.values?.keys() ?? [])];
+    const names: string[] = [];
+    for (let entry = this.last; entry !== undefined; entry = entry.before) names.unshift(entry.name);
+    return names;
   }
   fork(): Carrier {
-    return new MapCarrier(this.values && new Map(this.values));
+    const copy = new ChainCarrier();
+    for (const name of this.keys()) copy.set(name, this.get(name) as string);
+    return copy;
+  }
+  private find(lower: string): Entry | undefined {
+    let entry = this.last;
+    while (entry !== undefined && entry.name !== lower) entry = entry.before;
+    return entry;
   }
 }
 
@@ -48,7 +69,7 @@ class MapCarrier implements Carrier {
  * @param headers - copied, names lower-cased
  */
 export function carrier(headers?: Readonly<Record<string, string>>): Carrier {
-  const made = new MapCarrier(undefined);
+  const made = new ChainCarrier();
   if (headers) for (const name of Object.keys(headers)) made.set(name, headers[name] as string);
   return made;
 }

@@ -5,9 +5,25 @@ interface Storage {
   run<T>(call: Call, run: () => T): T;
 }
 
-// One per process, whichever copy of the package is asked first.
-const slot = Symbol.for('keelson.current.v1');
-const home = globalThis as { [slot]?: Storage; AsyncLocalStorage?: new () => Storage; process?: unknown };
+interface Holder {
+  storage: Storage | undefined;
+}
+
+// One per process, whichever copy of the package is loaded first: what it holds is filled when it is needed.
+const slot = Symbol.for('keelson.current.v2');
+const home = globalThis as {
+  [slot]?: Holder;
+  AsyncLocalStorage?: new () => Storage;
+  process?: unknown;
+};
+
+function sharedHolder(): Holder {
+  const holder = home[slot] ?? { storage: undefined };
+  home[slot] = holder;
+  return holder;
+}
+
+const shared = sharedHolder();
 
 /**
  * Found without an import: this folder also runs where there is no `node:async_hooks`, and a process that serves no
@@ -23,7 +39,7 @@ function storageClass(): (new () => Storage) | undefined {
 
 /** The inbound call that the running code serves, if any. Outgoing calls inherit its deadline, trace and metadata. */
 export function currentCall(): Call | undefined {
-  return home[slot]?.getStore();
+  return shared.storage?.getStore();
 }
 
 /**
@@ -33,12 +49,12 @@ export function currentCall(): Call | undefined {
  * Where the platform has no `AsyncLocalStorage` the function simply runs, and calls have to be passed on by hand.
  */
 export function runWithCall<T>(call: Call, run: () => T): T {
-  let storage = home[slot];
+  let { storage } = shared;
   if (storage === undefined) {
     const Storage = storageClass();
     if (Storage === undefined) return run();
     storage = new Storage();
-    home[slot] = storage;
+    shared.storage = storage;
   }
   return storage.run(call, run);
 }

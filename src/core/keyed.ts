@@ -40,8 +40,8 @@ interface Entry {
 
 /** Recency as a linked list: moving an entry to the front touches three pointers, where a Map would rehash. */
 class Recency {
-  private newest: Entry | undefined;
-  private oldest: Entry | undefined;
+  private newest: Entry | undefined = undefined;
+  private oldest: Entry | undefined = undefined;
 
   touch(entry: Entry): void {
     if (entry === this.newest) return;
@@ -78,7 +78,7 @@ export interface KeyedGate extends Gate {
 class Keyed implements KeyedGate {
   private readonly entries = new Map<string, Entry>();
   private readonly recency = new Recency();
-  private refuser: Gate | undefined;
+  private refuser: Gate | undefined = undefined;
 
   constructor(
     private readonly make: (key: string) => Gate,

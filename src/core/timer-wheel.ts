@@ -22,22 +22,26 @@ export abstract class WheelEntry implements Timer {
 const tickMs = 4;
 /** A power of two, so that a mask finds the slot of any tick, also of one before zero. */
 const slots = 512;
+/**
+ * Farthest that the platform's timer is set ahead, and so how long it still holds the process when nothing waits any more.
+ * To let it hold only while something waits would cost every call of a quiet process more than all the rest.
+ */
+const strideMs = 20;
 const slotOf = (tick: number): number => tick & (slots - 1);
 
 /**
  * One timer for all deadlines: a hashed wheel of 4 ms slots. Adding and removing are a few pointer writes, where a
- * `setTimeout` costs a microsecond; the platform's timer runs only while something waits, and only for the next
- * slot that holds something.
+ * `setTimeout` costs a microsecond; the platform's timer runs only while something waits.
  *
- * What waits here belongs to a call that somebody awaits, so the process is held while anything does, and no longer: a
- * script must not end in the middle of a retry, nor wait for deadlines of calls that were answered.
+ * What waits here belongs to a call that somebody awaits, so the process is held while anything does, and hardly longer:
+ * a script must not end in the middle of a retry, nor wait for deadlines of calls that were answered.
  *
  * Source: Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 6.
  */
 export class Wheel {
   private readonly heads: (WheelEntry | undefined)[] = new Array(slots).fill(undefined);
   private size = 0;
-  private timer: Timer | undefined;
+  private timer: Timer | undefined = undefined;
   private wakeAt = Number.POSITIVE_INFINITY;
   /** The last tick whose slot was emptied. */
   private tick: number;
@@ -82,7 +86,6 @@ export class Wheel {
     entry.after = undefined;
     entry.wheel = undefined;
     this.size--;
-    if (this.size === 0) this.timer?.hold?.(false);
   }
 
   private link(entry: WheelEntry, slot: number): void {
@@ -93,7 +96,6 @@ export class Wheel {
     if (head) head.before = entry;
     this.heads[slot] = entry;
     this.size++;
-    if (this.size === 1) this.timer?.hold?.(true);
   }
 
   /** The tick that the clock has come to. */
@@ -103,8 +105,9 @@ export class Wheel {
 
   private wake(due: number): void {
     this.timer?.cancel();
-    this.wakeAt = due * tickMs;
-    this.timer = this.clock.after(this.wakeAt - this.clock.now(), this.turn);
+    const now = this.clock.now();
+    this.wakeAt = Math.min(due * tickMs, now + strideMs);
+    this.timer = this.clock.after(this.wakeAt - now, this.turn);
     this.timer.hold?.(true);
   }
 

@@ -28,9 +28,10 @@ export interface CallValues {
   set<T>(key: CallKey<T>, value: T): void;
 }
 
-class Values implements CallValues {
+/** The values of one call. Whoever keeps more than these of a call extends it. */
+export class Values implements CallValues {
   // Most calls carry none, so the map is made at the first write.
-  private map: Map<symbol, unknown> | undefined;
+  private map: Map<symbol, unknown> | undefined = undefined;
   get<T>(key: CallKey<T>): T | undefined {
     return this.map?.get(key.symbol) as T | undefined;
   }

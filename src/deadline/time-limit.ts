@@ -1,21 +1,22 @@
 import { type Call, derive } from '../core/call.js';
 import { type CancelSource, cancelSource, uncancelled } from '../core/cancel.js';
 import type { Clock } from '../core/clock.js';
-import { type Handler, invoke } from '../core/handler.js';
+import type { Handler } from '../core/handler.js';
 import { discard, type Protocol, whenOver } from '../core/protocol.js';
+import { type Receiver, type Start, startOf } from '../core/receiver.js';
 import { type Wheel, WheelEntry, wheelOf } from '../core/timer-wheel.js';
 import { expired, tooLate } from './expired.js';
 
 /** One call under a limit: ends at the response, at the limit or when the caller gives up, whichever is first. */
-class Countdown<Req, Res> extends WheelEntry {
+class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
   private over = false;
   private readonly source: CancelSource;
-  private unhook: (() => void) | undefined;
+  private unhook: (() => void) | undefined = undefined;
 
   constructor(
     private readonly limit: TimeLimit<Req, Res>,
     private readonly call: Call,
-    private readonly since: number,
+    readonly askedAt: number,
     at: number,
     private readonly resolve: (response: Res) => void,
     private readonly reject: (error: unknown) => void,
@@ -28,15 +29,12 @@ class Countdown<Req, Res> extends WheelEntry {
     const { limit, call, source } = this;
     // The wire may not heed an abort, and the caller need not wait for it.
     if (call.cancel !== uncancelled) this.unhook = source.onAbort(() => this.abandon(source.reason));
-    limit.wheel.add(this, this.since);
-    invoke(limit.next, request, derive(call, { deadline: this.at, cancel: source })).then(
-      (response) => this.answered(response),
-      (error: unknown) => this.failed(error),
-    );
+    limit.wheel.add(this, this.askedAt);
+    limit.start(request, derive(call, { deadline: this.at, cancel: source }), this);
   }
 
   fire(): void {
-    this.abandon(expired(this.call, `no answer within ${Math.round(this.at - this.since)} ms`));
+    this.abandon(expired(this.call, `no answer within ${Math.round(this.at - this.askedAt)} ms`));
   }
 
   private abandon(reason: unknown): void {
@@ -47,7 +45,7 @@ class Countdown<Req, Res> extends WheelEntry {
     this.reject(reason);
   }
 
-  private answered(response: Res): void {
+  answered(response: Res): void {
     const { protocol } = this.limit;
     if (this.over) {
       if (protocol !== undefined) discard(protocol, response);
@@ -77,7 +75,7 @@ class Countdown<Req, Res> extends WheelEntry {
     else whenOver(protocol, response, () => source.dispose());
   }
 
-  private failed(error: unknown): void {
+  failed(error: unknown): void {
     if (this.over) return;
     this.over = true;
     this.cancel();
@@ -89,12 +87,14 @@ class Countdown<Req, Res> extends WheelEntry {
 /** Ends the calls to one handler that have no response in time. */
 export class TimeLimit<Req, Res> {
   readonly wheel: Wheel;
+  readonly start: Start<Req, Res>;
 
   constructor(
-    readonly next: Handler<Req, Res>,
+    private readonly next: Handler<Req, Res>,
     clock: Clock,
     readonly protocol: Protocol<Req, Res> | undefined,
   ) {
+    this.start = startOf(next);
     this.wheel = wheelOf(clock);
   }
 

@@ -2,11 +2,11 @@ import { type Call, derive, fork } from '../core/call.js';
 import { type CancelSource, cancelSource } from '../core/cancel.js';
 import type { Clock } from '../core/clock.js';
 import { refusal } from '../core/errors.js';
-import { verdictOf } from '../core/guard.js';
 import { type Handler, invoke } from '../core/handler.js';
 import type { Outcome } from '../core/outcome.js';
 import { discard, type Protocol, whenOver } from '../core/protocol.js';
 import { wheelOf } from '../core/timer-wheel.js';
+import { verdictOf } from '../core/verdict.js';
 import { Alarm } from './alarm.js';
 import type { HedgeDelay } from './hedge-delay.js';
 import { exhausted, resend } from './resend.js';
@@ -45,9 +45,9 @@ class Race<Req, Res> {
   private latest: Call;
   private hedges = 0;
   private over = false;
-  private alarm: Alarm | undefined;
+  private alarm: Alarm | undefined = undefined;
   /** The failure that counts if none of the copies that still run succeeds. */
-  private held: Failure<Res> | undefined;
+  private held: Failure<Res> | undefined = undefined;
 
   constructor(
     private readonly course: Course<Req, Res>,

@@ -1,13 +1,14 @@
 import { type Call, fork } from '../core/call.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { isGovernanceError } from '../core/errors.js';
-import { verdictOf } from '../core/guard.js';
-import { type Handler, invoke, type Middleware } from '../core/handler.js';
+import type { Middleware } from '../core/handler.js';
 import { resolveOptions } from '../core/options.js';
 import type { Outcome } from '../core/outcome.js';
 import { checkProtocol, discard, type Protocol } from '../core/protocol.js';
 import { type Random, systemRandom } from '../core/random.js';
+import { direct, type Receiver, type Start, startOf } from '../core/receiver.js';
 import { wheelOf } from '../core/timer-wheel.js';
+import { verdictOf } from '../core/verdict.js';
 import { until } from './alarm.js';
 import { fullJitter } from './backoff.js';
 import { exhausted, type Resend, resend } from './resend.js';
@@ -140,44 +141,71 @@ function settingsOf<Req, Res>(options: RetryOptions<Req, Res>): Settings<Req, Re
 /** Instead of a wait: there is no further try. */
 const never = -1;
 
-/** The tries of one call that follow a failed first. Most calls never make one. */
-class Tries<Req, Res> {
-  private again: Resend<Req> | undefined;
+/** The tries of one call. Most make no second one. */
+class Tries<Req, Res> implements Receiver<Res> {
+  askedAt: number;
+  private again: Resend<Req> | undefined = undefined;
+  private made = 1;
 
   constructor(
     private readonly settings: Settings<Req, Res>,
-    private readonly next: Handler<Req, Res>,
+    private readonly start: Start<Req, Res>,
     private readonly request: Req,
     private call: Call,
-    private made = 1,
-  ) {}
-
-  answered(response: Res): Res | Promise<Res> {
-    const { protocol, budget } = this.settings;
-    const outcome = protocol.classify(response, undefined);
-    if (outcome !== 'success') return this.failed(response, outcome);
-    budget.deposit();
-    return response;
+    private readonly outer: Receiver<Res>,
+  ) {
+    this.askedAt = outer.askedAt;
   }
 
-  failed(response: Res, outcome: Outcome): Res | Promise<Res> {
+  answered(response: Res): void {
+    const { protocol, budget } = this.settings;
+    try {
+      const outcome = protocol.classify(response, undefined);
+      if (outcome !== 'success') {
+        this.unsatisfied(response, outcome);
+        return;
+      }
+      budget.deposit();
+    } catch (fault) {
+      this.outer.failed(fault);
+      return;
+    }
+    this.outer.answered(response);
+  }
+
+  failed(error: unknown): void {
+    try {
+      if (this.repeatAfter(error)) return;
+    } catch (fault) {
+      this.outer.failed(fault);
+      return;
+    }
+    this.outer.failed(error);
+  }
+
+  private unsatisfied(response: Res, outcome: Outcome): void {
     const { protocol } = this.settings;
     const failed = { call: this.call, outcome, response, error: undefined };
     const waitMs = this.wait(failed, protocol.feedback?.(response)?.retryAfterMs);
-    if (waitMs === never) return response;
+    if (waitMs === never) {
+      this.outer.answered(response);
+      return;
+    }
     discard(protocol, response);
-    return this.repeat(waitMs);
+    this.repeat(waitMs);
   }
 
-  rejected(error: unknown): Promise<Res> {
+  private repeatAfter(error: unknown): boolean {
     const { outcome, feedback } = verdictOf(error, this.call, this.settings.protocol);
     const refused = isGovernanceError(error) ? error : undefined;
     // Only the time of the one try ran out if the call still has some; see `wait`.
     const oneTry = refused?.code === 'DEADLINE_EXCEEDED' && refused.side === this.call.side;
-    if (refused?.retryable === false && !oneTry) return Promise.reject(error);
+    if (refused?.retryable === false && !oneTry) return false;
     const failed = { call: this.call, outcome, response: undefined, error };
     const waitMs = this.wait(failed, feedback?.retryAfterMs ?? refused?.retryAfterMs);
-    return waitMs === never ? Promise.reject(error) : this.repeat(waitMs);
+    if (waitMs === never) return false;
+    this.repeat(waitMs);
+    return true;
   }
 
   /** Decides, cheapest question first; the budget comes last, so that only tries that are made cost any of it. */
@@ -216,22 +244,26 @@ class Tries<Req, Res> {
     }
   }
 
-  private repeat(waitMs: number): Promise<Res> {
+  private repeat(waitMs: number): void {
     const { clock } = this.settings;
-    if (waitMs === 0) return this.send();
-    return until(clock.now() + waitMs, wheelOf(clock), this.call.cancel).then(() => this.send());
+    if (waitMs === 0) this.send();
+    else
+      until(clock.now() + waitMs, wheelOf(clock), this.call.cancel)
+        .then(() => this.send())
+        .catch((reason: unknown) => this.outer.failed(reason));
   }
 
-  private send(): Promise<Res> {
+  private send(): void {
     const { cancel } = this.call;
-    if (cancel.aborted) return Promise.reject(cancel.reason);
+    if (cancel.aborted) {
+      this.outer.failed(cancel.reason);
+      return;
+    }
     const { request } = this.again as Resend<Req>;
     this.made++;
     this.call = fork(this.call);
-    return invoke(this.next, request, this.call).then(
-      (response) => this.answered(response),
-      (error: unknown) => this.rejected(error),
-    );
+    this.askedAt = this.settings.clock.now();
+    this.start(request, this.call, this);
   }
 }
 
@@ -260,15 +292,11 @@ class Tries<Req, Res> {
  */
 export function retry<Req, Res>(options: RetryOptions<Req, Res>): Middleware<Req, Res> {
   const settings = settingsOf(options);
-  const { protocol, budget } = settings;
-  return (next) => (request, call) =>
-    invoke(next, request, call).then(
-      (response) => {
-        const outcome = protocol.classify(response, undefined);
-        if (outcome !== 'success') return new Tries(settings, next, request, call).failed(response, outcome);
-        budget.deposit();
-        return response;
-      },
-      (error: unknown) => new Tries(settings, next, request, call).rejected(error),
+  return (next) => {
+    const start = startOf(next);
+    return direct(
+      (request, call, outer) => start(request, call, new Tries(settings, start, request, call, outer)),
+      settings.clock,
     );
+  };
 }

@@ -87,7 +87,7 @@ export function attemptTracing<Req, Res>(options: AttemptTracingOptions<Req, Res
     const known = scopeOf(call);
     if (known === undefined && underTracing) return next(request, call);
     const tracer = source.live();
-    const scope = known ?? clientScope(call, tracer);
+    const scope = known ?? clientScope(call, tracer, context.active());
     if (scope === undefined || (tracer === undefined && isBare(scope.context))) return next(request, call);
     scope.attempts++;
     return new Try(settings, next, request, call).send(tracer ?? source.carrying, scope);

@@ -1,4 +1,4 @@
-import { context, ROOT_CONTEXT, type Tracer } from '@opentelemetry/api';
+import { type Context, ROOT_CONTEXT, type Tracer } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import { currentCall } from '../core/current.js';
 import { isBare, isSuppressed } from './open-telemetry.js';
@@ -9,10 +9,10 @@ import { callerContext, openScope, type TraceScope } from './trace-scope.js';
  * Opens the scope of an outgoing call where the running code belongs to whoever makes it. Without an SDK and without a
  * context it writes the headers at once, since they are the same for all tries.
  *
+ * @param active - the context of the running code
  * @returns `undefined` when there is nothing to trace and nothing to pass on
  */
-export function clientScope(call: Call, tracer: Tracer | undefined): TraceScope | undefined {
-  const active = context.active();
+export function clientScope(call: Call, tracer: Tracer | undefined, active: Context): TraceScope | undefined {
   if (tracer === undefined && isBare(active)) {
     const inbound = currentCall();
     if (inbound === undefined) return undefined;

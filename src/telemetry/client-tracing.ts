@@ -1,8 +1,8 @@
-import { context, SpanKind, type Tracer, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, SpanKind, type Tracer, trace } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import { type Handler, invoke, type Middleware } from '../core/handler.js';
 import { clientScope } from './client-scope.js';
-import { isBare, tracerSource } from './open-telemetry.js';
+import { isBare, isUnused, tracerSource } from './open-telemetry.js';
 import { serviceNameHeader } from './service-name.js';
 import { describe, writeError } from './span-record.js';
 import { openScope, type TraceScope } from './trace-scope.js';
@@ -78,11 +78,13 @@ export function clientTracing<Req, Res>(
   settings: TracingSettings<Req, Res>,
   { service, logicalSpan }: ClientTracingSettings,
 ): Middleware<Req, Res> {
-  const source = tracerSource(settings.tracerProvider);
+  const { tracerProvider: given } = settings;
+  const source = tracerSource(given);
   return (next) => (request, call) => {
     if (service !== undefined) call.headers.set(serviceNameHeader, service);
-    const tracer = source.live();
-    const scope = clientScope(call, tracer);
+    const unused = isUnused();
+    const tracer = unused && given === undefined ? undefined : source.live();
+    const scope = clientScope(call, tracer, unused ? ROOT_CONTEXT : context.active());
     if (scope === undefined || (tracer === undefined && isBare(scope.context))) return next(request, call);
     const outgoing = new Outgoing(next, request, call);
     return logicalSpan

@@ -31,6 +31,18 @@ export function isSuppressed(within: Context): boolean {
   return within.getValue(suppressKey) === true;
 }
 
+// Where all copies of the api of one major version keep what was registered with any of them.
+const registered = Symbol.for('opentelemetry.js.api.1');
+const home = globalThis as { readonly [registered]?: unknown };
+
+/**
+ * Whether nobody has registered anything, neither SDK nor context manager. The api finds that out too, but takes ten times
+ * as long at each look.
+ */
+export function isUnused(): boolean {
+  return home[registered] === undefined;
+}
+
 interface Delegating {
   getDelegateTracer?(name: string): Tracer | undefined;
 }
@@ -83,6 +95,7 @@ export function lazyInstruments<T>(
   let known: MeterProvider | undefined;
   let made: T | undefined;
   return () => {
+    if (given === undefined && isUnused()) return undefined;
     const provider = given ?? metrics.getMeterProvider();
     if (provider !== known) {
       known = provider;

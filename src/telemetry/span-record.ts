@@ -1,10 +1,10 @@
 import { diag, type Span, SpanStatusCode } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import { isGovernanceError } from '../core/errors.js';
-import { verdictOf } from '../core/guard.js';
 import { handlerError } from '../core/handler-error.js';
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
+import { verdictOf } from '../core/verdict.js';
 import { errorTypeOf } from './error-name.js';
 import type { Semantics } from './semantics.js';
 

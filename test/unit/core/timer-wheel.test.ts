@@ -288,36 +288,33 @@ describe('the wheel of a clock that jumps', () => {
 });
 
 describe('holding the process', () => {
-  it('while something waits, and no longer', () => {
+  it('while something waits, and hardly longer', () => {
     const inner = manualClock(0);
-    let held = false;
+    const holding: boolean[] = [];
     const clock: Clock = {
       now: () => inner.now(),
       wallMs: () => inner.wallMs(),
-      after: (ms, run) => {
-        held = false;
-        return {
-          ...inner.after(ms, run),
-          hold: (holds) => {
-            held = holds;
-          },
-        };
-      },
+      after: (ms, run) => ({
+        ...inner.after(ms, run),
+        hold: (holds) => {
+          holding.push(holds);
+        },
+      }),
     };
     const wheel = wheelOf(clock);
-    const first = new Entry(clock, 1000);
-    const second = new Entry(clock, 500);
-    wheel.add(first);
-    expect(held).toBe(true);
-    wheel.add(second);
-    first.cancel();
-    expect(held).toBe(true);
-    second.cancel();
-    expect(held).toBe(false);
-    // The timer that is left is taken up again.
-    wheel.add(new Entry(clock, 2000));
-    expect(held).toBe(true);
+    const entry = new Entry(clock, 10_000);
+    wheel.add(entry);
+    inner.advanceSync(5000);
+    // Every timer it sets holds, and there is one at any time.
+    expect(holding).toEqual(holding.map(() => true));
+    expect(inner.pending).toBe(1);
+    entry.cancel();
+    inner.advanceSync(20);
+    expect(inner.pending).toBe(0);
+    // Taken up again.
+    wheel.add(new Entry(clock, 7000));
+    expect(inner.pending).toBe(1);
     inner.advanceSync(3000);
-    expect(wheel.waiting).toBe(0);
+    expect([wheel.waiting, inner.pending]).toEqual([0, 0]);
   });
 });

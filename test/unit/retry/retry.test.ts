@@ -448,7 +448,7 @@ describe('retry', () => {
     await send('hello', get({ cancel: cancelSource() }));
     expect(controllers).not.toHaveBeenCalled();
     expect(after).not.toHaveBeenCalled();
-    expect(now).not.toHaveBeenCalled();
+    expect(now).toHaveBeenCalledTimes(1);
     controllers.mockRestore();
   });
 
