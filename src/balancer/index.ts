@@ -11,7 +11,7 @@ export {
   type EndpointState,
   type Leaf,
 } from './balance.js';
-export type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
+export type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
 export type { EndpointStack } from './crew.js';
 export { type EndpointFilter, filtered, inVersion, labelled } from './filter.js';
 export { inflightMeter } from './inflight-meter.js';
