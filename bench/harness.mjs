@@ -74,8 +74,8 @@ async function timed(of, calls) {
   return ((performance.now() - start) * 1e6) / calls;
 }
 
-/** @template T @param {readonly T[]} list @returns {T[]} */
-function shuffled(list) {
+/** In an order of chance. @template T @param {readonly T[]} list @returns {T[]} */
+export function shuffled(list) {
   const order = [...list];
   for (let i = order.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1));
@@ -94,7 +94,7 @@ export function quantile(values, q) {
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** @param {readonly number[]} values */
-function bestQuarter(values) {
+export function bestQuarter(values) {
   const sorted = [...values].sort((a, b) => a - b);
   return meanOf(sorted.slice(0, Math.max(1, Math.floor(sorted.length / 4))));
 }

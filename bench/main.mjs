@@ -1,136 +1,38 @@
-// What governance costs a call, beside what others cost it. It reports, and never fails for being slow.
-//   npm run bench -- [--quick] [--json] [--instructions]
+// What governance costs, and what it is good for, side by side with others. It reports, and never fails for being slow.
+//   npm run bench -- [--only overhead|adapters|grpc-faults]... [--quick] [--json] [--instructions]
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { verdicts } from './goals.mjs';
-import { bytesFlags, quantile } from './harness.mjs';
-import { canCount, countInstructions } from './instructions.mjs';
-import { subjects } from './overhead/subjects.mjs';
-import { workerResult } from './processes.mjs';
-import { goalsText, sectionsOf, tableOf } from './report.mjs';
+import { parts } from './parts.mjs';
 
 const { values: flags } = parseArgs({
   options: {
+    only: { type: 'string', multiple: true, default: Object.keys(parts) },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     instructions: { type: 'boolean', default: false },
   },
 });
-
-// Processes differ in what the compiler happens to inline, so there are several, and their median counts.
-const effort = flags.quick
-  ? { processes: 1, rounds: 8, warmMs: 3, chunkMs: 0.1, sustainedMs: 150 }
-  : { processes: 5, rounds: 150, warmMs: 80, chunkMs: 0.8, sustainedMs: 4000 };
-
-/** A process and some seconds each, so only those that stand for something. */
-const worthSustaining = [
-  'bare',
-  'opossum',
-  'opossum.lean',
-  'cockatiel.breaker',
-  'attempt.sre',
-  'client.full',
-];
-/** A minute each, so only what the goals are about and what explains it. */
-const worthCounting = [
-  ...['bare', 'sync', 'opossum', 'cockatiel.breaker', 'cockatiel.wrap'],
-  ...['gate.sre', 'gate.threshold', 'gate.bbr', 'gate.concurrency', 'gate.rate', 'attempt.sre', 'standard.3'],
-  ...['client.least', 'client.balancer', 'client.breaker', 'client.retry', 'client.deadline', 'client.full'],
-];
-
-/** @typedef {Record<string, Record<string, number>>} Measured by case and field */
+const unknown = flags.only.filter((name) => !(name in parts));
+if (unknown.length > 0)
+  throw new RangeError(`--only must be one of ${Object.keys(parts).join(', ')}, got ${unknown.join(', ')}`);
 
 /** @param {string} text */
 const tell = (text) => process.stderr.write(`${text}\n`);
+/** @param {string} text */
+const print = (text) => {
+  if (!flags.json) console.log(text);
+};
 
-/** @param {readonly Measured[]} runs @returns {Measured} the median of each field */
-function middleOf(runs) {
-  /** @type {Measured} */
-  const middle = {};
-  for (const [id, fields] of Object.entries(runs[0] ?? {}))
-    middle[id] = Object.fromEntries(
-      Object.keys(fields).map((field) => [
-        field,
-        quantile(
-          runs.map((one) => one[id]?.[field] ?? Number.NaN),
-          0.5,
-        ),
-      ]),
-    );
-  return middle;
-}
-
-/** @param {string} what @param {() => Promise<Measured>} measure @returns {Promise<Measured>} */
-async function repeated(what, measure) {
-  const runs = [];
-  for (let time = 1; time <= effort.processes; time++) {
-    tell(`${what}, process ${time} of ${effort.processes}`);
-    runs.push(await measure());
-  }
-  return middleOf(runs);
-}
-
-const { rounds, warmMs, chunkMs, sustainedMs } = effort;
-
-async function times() {
-  return repeated('time within the call', () => workerResult([], ['time', rounds, warmMs, chunkMs]));
-}
-
-async function contextTimes() {
-  const measured = await repeated('the same beside AsyncLocalStorage', () =>
-    workerResult([], ['context', rounds, warmMs, chunkMs]),
-  );
-  return Object.fromEntries(
-    Object.entries(measured).map(([id, { ns = Number.NaN }]) => [id, { contextNs: ns }]),
-  );
-}
-
-async function sustained() {
-  return repeated('CPU time in a row of calls', async () => {
-    const all = [];
-    for (const id of worthSustaining) all.push(await workerResult([], ['sustained', sustainedMs, id]));
-    return Object.assign({}, ...all);
-  });
-}
-
-async function bytes() {
-  tell('bytes');
-  return workerResult(bytesFlags, ['bytes', rounds, warmMs, chunkMs]);
-}
-
-/** @param {readonly import('./harness.mjs').Case[]} cases @returns {Promise<Measured>} */
-async function instructions(cases) {
-  if (!flags.instructions) return {};
-  if (!canCount()) {
-    tell('SKIPPED: instructions are counted by valgrind, and there is none on this machine');
-    return {};
-  }
-  return countInstructions(
-    cases.filter(({ id }) => worthCounting.includes(id)),
-    (id) => tell(`instructions of ${id}`),
-  );
-}
-
-const all = await subjects();
-for (const { close } of all) close?.();
-const cases = all.flatMap((subject) => subject.cases);
-const measured = [
-  await times(),
-  await contextTimes(),
-  await sustained(),
-  await bytes(),
-  await instructions(cases),
-];
-/** @type {Record<string, import('./goals.mjs').Figure>} */
-const figures = Object.fromEntries(
-  cases.map(({ id }) => [id, Object.assign({}, ...measured.map((part) => part[id]))]),
-);
-const sections = sectionsOf(all, figures);
-// Code that is still being compiled says nothing about any goal.
-const goals = flags.quick ? [] : verdicts(figures);
 const machine = `${availableParallelism()} CPUs, Node ${process.versions.node}`;
-if (flags.json) console.log(JSON.stringify({ machine, quick: flags.quick, sections, goals }, null, 2));
-else
-  console.log(
-    `${machine}\n\n${tableOf(sections)}\n\n${flags.quick ? 'Goals are judged by a full run only.' : goalsText(goals)}`,
-  );
+const { quick, instructions } = flags;
+/** @type {object[]} */
+const results = [{ machine, quick }];
+print(machine);
+for (const [name, load] of Object.entries(parts)) {
+  if (!flags.only.includes(name)) continue;
+  const part = await load();
+  const { text, json } = await part({ quick, instructions, tell });
+  print(`\n# ${name}\n\n${text}`);
+  results.push(json);
+}
+if (flags.json) console.log(JSON.stringify(Object.assign({}, ...results), null, 2));

@@ -1,3 +1,5 @@
+import { markdown } from './table.mjs';
+
 /** @typedef {import('./goals.mjs').Figure} Figure */
 /** @typedef {{ readonly title: string, readonly rows: readonly Row[] }} Section */
 /**
@@ -44,43 +46,21 @@ const isKnown = (value) => value !== undefined && !Number.isNaN(value);
 
 /** @param {readonly Section[]} sections @returns {string} a table in Markdown; empty where nothing was measured */
 export function tableOf(sections) {
-  const rows = sections.flatMap((section) => section.rows);
-  const shown = columns.filter(({ of }) => rows.some((row) => isKnown(of(row))));
-  const width = Math.max(
-    ...rows.map(({ name }) => name.length),
-    ...sections.map(({ title }) => title.length + 4),
+  const all = sections.flatMap(({ rows }) => rows);
+  const shown = columns.filter(({ of }) => all.some((row) => isKnown(of(row))));
+  return markdown(
+    ['case', ...shown.map(({ head }) => head)],
+    sections.flatMap(({ title, rows }) => [
+      [`**${title}**`],
+      ...rows.map((row) => [row.name, ...shown.map((column) => cellOf(row, column))]),
+    ]),
   );
-  /** @param {string} first @param {readonly string[]} cells */
-  const line = (first, cells) => `| ${[first.padEnd(width), ...cells].join(' | ')} |`;
-  const blanks = shown.map(({ head }) => ' '.repeat(head.length));
-  const lines = [
-    line(
-      'case',
-      shown.map(({ head }) => head),
-    ),
-    line(
-      '-'.repeat(width),
-      shown.map(({ head }) => `${'-'.repeat(head.length - 1)}:`),
-    ),
-  ];
-  for (const { title, rows: own } of sections) {
-    lines.push(line(`**${title}**`, blanks));
-    for (const row of own)
-      lines.push(
-        line(
-          row.name,
-          shown.map((column) => cellOf(row, column)),
-        ),
-      );
-  }
-  return lines.join('\n');
 }
 
 /** @param {Row} row @param {typeof columns[number]} column */
-function cellOf(row, { head, of, digits = 0 }) {
+function cellOf(row, { of, digits = 0 }) {
   const value = of(row);
-  const text = value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
-  return text.padStart(head.length);
+  return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
 }
 
 /** @param {readonly import('./goals.mjs').Verdict[]} verdicts */

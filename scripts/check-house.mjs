@@ -13,6 +13,10 @@ const EMPTY_WORDS = /^(utils?|common|helpers?|types?|misc|shared|managers?|provi
 const TYPES_ONLY = [
   ['balancer', 'discovery'],
   ['http', 'discovery'],
+  // Adapters of other people's clients and servers are handed an app; they load no policy themselves.
+  ...['grpc', 'connect', 'axios', 'express', 'fastify', 'koa', 'hono'].flatMap((adapter) =>
+    ['discovery', 'telemetry', 'stack'].map((floor) => [adapter, floor]),
+  ),
 ];
 /** Folders with many implementations of one contract, which bears the folder's singular. */
 const CONTRACTS = ['balancer', 'breaker', 'limiter'];

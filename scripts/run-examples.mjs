@@ -3,7 +3,8 @@
 //   // expect: a line, or a part of one        (or /a regular expression/; as many as wanted, in any order)
 //   // seconds: 20                              (time limit, default 15)
 //
-// An example is examples/<name>.{mjs,cjs} or examples/<name>/main.{mjs,cjs}. The demo has its own command.
+// An example is examples/<name>.{mjs,cjs} or examples/<name>/main.{mjs,cjs}; a folder without a main holds what several of
+// them need. The demo has its own command.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -18,6 +18,7 @@ export type { HttpHandler } from './http/serve-handler.js';
 export { type App, type ClientSnapshot, createApp } from './stack/app.js';
 export type { AppListenerOptions } from './stack/app-listener.js';
 export type { AppOptions } from './stack/app-options.js';
+export type { AppServerOptions, FaultTeller } from './stack/app-server.js';
 export type { ClientPolicy } from './stack/client-policy.js';
 export { type ClientStack, type ClientStackOptions, clientStack } from './stack/client-stack.js';
 export type { FetchClientOptions } from './stack/fetch-client.js';

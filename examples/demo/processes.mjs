@@ -1,15 +1,11 @@
-import { fork, spawn } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { startRegistry, stopAll } from '../processes/start.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const bin = join(
-  dirname(createRequire(import.meta.url).resolve('keelson/package.json')),
-  'dist/esm/cli/main.js',
-);
 
 const crashing = { name: 'users-a', fault: 'healthy, crashes', env: {} };
 const slow = { name: 'users-c', fault: '10x slower', env: { MEDIAN_MS: '300' } };
@@ -21,25 +17,6 @@ const replicas = [
 ];
 /** How long a supervisor takes to notice and restart. */
 const restartMs = 1500;
-
-function startRegistry(children) {
-  const child = spawn(process.execPath, [bin, 'registry', '--listen', '127.0.0.1:0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  children.add(child);
-  return new Promise((resolve, reject) => {
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-      const [, address] = /event=listening address=(\S+)/.exec(output) ?? [];
-      if (address) resolve(`http://${address}`);
-    });
-    child.once('exit', (code) => {
-      children.delete(child);
-      reject(new Error(`the registry ended with ${code} before it listened`));
-    });
-  });
-}
 
 async function startService(children, file, env) {
   const child = fork(join(here, file), [], {
@@ -60,7 +37,7 @@ async function startService(children, file, env) {
 /** Starts the registry, four replicas of users and one orders. */
 export async function startCluster() {
   const children = new Set();
-  const registry = await startRegistry(children);
+  const registry = await startRegistry();
   const running = new Map();
   let replacing = Promise.resolve();
   await Promise.all(
@@ -107,7 +84,7 @@ export async function startCluster() {
     async stop() {
       const ended = [...children].map((child) => once(child, 'exit'));
       for (const child of children) child.kill('SIGTERM');
-      await Promise.race([Promise.all(ended), sleep(5000)]);
+      await Promise.race([Promise.all([...ended, stopAll()]), sleep(5000)]);
       this.kill();
     },
     kill() {

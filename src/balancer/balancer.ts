@@ -16,7 +16,7 @@ export interface Lease<E extends Endpoint> extends Permit {
   readonly endpoint: E;
   /** Why that one, in a word: `p2c`, `forced`, `only`, `hash`. */
   readonly reason: string;
-  /** Lets somebody hear how this call ends: one, before it does. Without this the lease has to be wrapped, for each call. */
+  /** Lets somebody hear how this call ends, beside those who do already. Without this the lease has to be wrapped, for each call. */
   attend?(witness: Witness): void;
 }
 

@@ -56,21 +56,11 @@ export class Draw<M extends Member<Endpoint>> {
     this.alias = alias;
   }
 
-  /** Whether everybody is as likely as everybody else. */
-  get isEven(): boolean {
-    return this.keep === undefined;
-  }
-
   /** Anybody. */
   any(): M {
-    return this.members[this.place()] as M;
-  }
-
-  /** Where in the list anybody stands. */
-  place(): number {
     const at = indexBelow(this.members.length, this.random);
-    if (this.keep === undefined || this.alias === undefined) return at;
-    return this.random() < (this.keep[at] as number) ? at : (this.alias[at] as number);
+    if (this.keep === undefined || this.alias === undefined) return this.members[at] as M;
+    return this.members[this.random() < (this.keep[at] as number) ? at : (this.alias[at] as number)] as M;
   }
 
   /** Anybody but one, and but those to avoid; `undefined` when nobody is left. */

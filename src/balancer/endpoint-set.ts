@@ -55,6 +55,22 @@ export class Member<E extends Endpoint> {
   }
 }
 
+/** Two who hear of one call: an ejection around another. */
+class Witnesses implements Witness {
+  constructor(
+    private readonly first: Witness,
+    private readonly second: Witness,
+  ) {}
+  heard(outcome: Outcome, now: number): void {
+    this.first.heard(outcome, now);
+    this.second.heard(outcome, now);
+  }
+  ended(): void {
+    this.first.ended();
+    this.second.ended();
+  }
+}
+
 /** The lease of every balancer that keeps an {@link EndpointSet}. */
 export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lease<E> {
   readonly endpoint: E;
@@ -73,7 +89,7 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
   }
 
   attend(witness: Witness): void {
-    this.witness = witness;
+    this.witness = this.witness === undefined ? witness : new Witnesses(this.witness, witness);
   }
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {
     if (this.answered) return;
@@ -89,10 +105,10 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
     this.answered = true;
     member.inflight--;
     if (member.inflight === 0) this.set.forgetLeaver(member);
+    // All counts first: a meter of the user's that throws must not cost a place in flight for ever.
+    witness?.ended();
     this.permit.release(outcome, now, feedback);
-    if (witness === undefined) return;
-    if (!heard) witness.heard(outcome, now);
-    witness.ended();
+    if (!heard) witness?.heard(outcome, now);
   }
 }
 

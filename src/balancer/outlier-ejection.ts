@@ -340,9 +340,10 @@ class WatchedLease<E extends Endpoint> implements Lease<E> {
     this.released = true;
     const heard = this.answered;
     this.answered = true;
+    // First, whatever the lease of a balancer of the user's throws.
+    this.witness.ended();
     this.permit.release(outcome, now, feedback);
     if (!heard) this.witness.heard(outcome, now);
-    this.witness.ended();
   }
 }
 

@@ -197,19 +197,17 @@ class P2c<E extends Endpoint> implements Balancer<E> {
 
   /**
    * Compares all. It begins with one that is drawn, so that weights count among equals, and goes round from a random
-   * place: from the front, all clients of a service would prefer the front of the same list.
+   * place: from the front, all clients of a service would prefer the front of the same list, and from the one that is
+   * drawn, the neighbour of one that is slow.
    */
   private takeLeast(avoid: ReadonlySet<string> | undefined, now: number): Lease<E> | undefined {
     const { members } = this.set;
     const { forcePickMs, random } = this.options;
-    const place = this.draw.place();
-    const drawn = members[place] as Metered<E>;
-    let at = this.draw.isEven ? place : indexBelow(members.length, random);
-    let best: Metered<E> | undefined;
-    if (!avoid?.has(drawn.endpoint.id)) {
-      drawn.weigh(now);
-      best = drawn;
-    }
+    const drawn = this.draw.except(undefined, avoid);
+    if (drawn === undefined) return undefined;
+    let at = indexBelow(members.length, random);
+    let best = drawn;
+    best.weigh(now);
     for (let left = members.length; left > 0; left--) {
       const member = members[at] as Metered<E>;
       at = at + 1 === members.length ? 0 : at + 1;
@@ -217,9 +215,9 @@ class P2c<E extends Endpoint> implements Balancer<E> {
       if (now - member.pickedAt > forcePickMs && this.mayForce(member, now)) return this.force(member, now);
       if (member === drawn) continue;
       member.weigh(now);
-      if (best === undefined || this.displaces(member, best)) best = member;
+      if (this.displaces(member, best)) best = member;
     }
-    return best && this.take(best, 'least', now);
+    return this.take(best, 'least', now);
   }
 }
 

@@ -37,6 +37,7 @@ export class WaitingRoom {
   /** Resolves when endpoints are there. */
   wait(call: Call, now: number, refuse: () => Error): Promise<void> {
     const at = Math.min(call.deadline - headStartMs, now + this.patienceMs);
+    if (call.cancel.aborted) return Promise.reject(call.cancel.reason);
     if (this.guests.size >= this.seats || at <= now) return Promise.reject(refuse());
     return new Promise((resolve, reject) => {
       const guest = new Guest(at, resolve, reject, refuse);

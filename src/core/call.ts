@@ -79,6 +79,7 @@ export interface CallChange {
 /** What all attempts and all derived forms of one call share. */
 class Scope extends Values {
   named = false;
+  routed: (() => string | undefined) | undefined = undefined;
   constructor(
     public operation: string,
     public latest: AttemptRecord,
@@ -131,7 +132,8 @@ class CallRecord implements Call {
     readonly key: string | undefined,
   ) {}
   get operation(): string {
-    return this.scope.operation;
+    const { scope } = this;
+    return scope.routed === undefined ? scope.operation : (scope.routed() ?? scope.operation);
   }
   get values(): CallValues {
     return this.scope;
@@ -198,5 +200,17 @@ export function nameOperation(call: Call, operation: string): void {
   const { scope } = call as CallRecord;
   if (scope.named) return;
   scope.named = true;
+  scope.routed = undefined;
   scope.operation = operation;
+}
+
+/**
+ * Has the operation of a call named by whoever routes it and does not say when it knows: asked at each look, until
+ * {@link nameOperation} has named it. While it is `undefined` the operation is what it was.
+ *
+ * @param operation - gives a template such as `GET /users/:id`, never a raw path; must not throw
+ */
+export function routeOperation(call: Call, operation: () => string | undefined): void {
+  const { scope } = call as CallRecord;
+  if (!scope.named) scope.routed = operation;
 }

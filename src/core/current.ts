@@ -2,7 +2,7 @@ import type { Call } from './call.js';
 
 interface Storage {
   getStore(): Call | undefined;
-  run<T>(call: Call, run: () => T): T;
+  run<T>(call: Call | undefined, run: () => T): T;
 }
 
 interface Holder {
@@ -57,4 +57,13 @@ export function runWithCall<T>(call: Call, run: () => T): T {
     shared.storage = storage;
   }
   return storage.run(call, run);
+}
+
+/**
+ * Runs a function, and all that it starts, as part of no call: work that is done once for many calls must not inherit the
+ * deadline, the trace or the metadata of the one that happened to begin it.
+ */
+export function runWithoutCall<T>(run: () => T): T {
+  const { storage } = shared;
+  return storage === undefined ? run() : storage.run(undefined, run);
 }

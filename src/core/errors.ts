@@ -1,3 +1,5 @@
+import { refusalHeaders, refusalText } from './refusal-reply.js';
+
 /** What a refusal maps to on the wires, and whether the caller may try again later. */
 export interface RejectionStatus {
   /** HTTP status a server answers with. */
@@ -28,10 +30,28 @@ export const rejections = {
   BAD_ENDPOINT: { http: 502, grpc: 14, retryable: false },
   /** The app is stopping and takes no new calls. */
   SHUTTING_DOWN: { http: 503, grpc: 14, retryable: true },
+  /** The request breaks its own rules, whatever the state of the callee. */
+  INVALID_ARGUMENT: { http: 400, grpc: 3, retryable: false },
+  /** A callee's answer breaks the rules that both sides agreed on. */
+  INVALID_RESPONSE: { http: 502, grpc: 13, retryable: false },
+  /** The caller did not show who it is, or what it showed is not good. */
+  UNAUTHENTICATED: { http: 401, grpc: 16, retryable: false },
+  /** It is known who the caller is, and it may not. */
+  PERMISSION_DENIED: { http: 403, grpc: 7, retryable: false },
+  /** What issues tokens, or the keys to verify them, cannot be reached. */
+  AUTH_UNAVAILABLE: { http: 503, grpc: 14, retryable: true },
 } as const satisfies Record<string, RejectionStatus>;
 
 /** The closed set of reasons for which keelson refuses or ends a call. */
 export type RejectionCode = keyof typeof rejections;
+
+/** What a refusal is answered with besides its status: for whoever sent the call, so nothing that is not theirs to know. */
+export interface RefusalAnswer {
+  /** What is wrong, in words. HTTP servers put it into the body; over gRPC `message` goes out. */
+  readonly text?: string | undefined;
+  /** Headers of an HTTP response, names in lower case: `www-authenticate`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
 
 /** Further facts of a {@link GovernanceError}. */
 export interface GovernanceErrorDetails {
@@ -45,6 +65,23 @@ export interface GovernanceErrorDetails {
   readonly side?: 'client' | 'server' | undefined;
   /** See {@link GovernanceError.unsent}. */
   readonly unsent?: boolean | undefined;
+  /** What a server that refuses answers with. One that was refused as a client does not pass it on. */
+  readonly answer?: RefusalAnswer | undefined;
+}
+
+/**
+ * Codes about whoever sent a request. On a client that is this process itself: whoever called it has done nothing wrong.
+ *
+ * Source: gRPC proposal A54, which turns such statuses of a client's own parts into INTERNAL.
+ */
+const aboutSender: ReadonlySet<string> = new Set([
+  'INVALID_ARGUMENT',
+  'UNAUTHENTICATED',
+  'PERMISSION_DENIED',
+]);
+
+function isOwnFault({ side, code }: GovernanceError): boolean {
+  return side === 'client' && aboutSender.has(code);
 }
 
 const brand = Symbol.for('keelson.GovernanceError');
@@ -68,6 +105,8 @@ export class GovernanceError extends Error {
    * anything was.
    */
   readonly unsent: boolean;
+  /** What a server that refuses answers with besides the status. */
+  readonly answer: RefusalAnswer | undefined;
 
   /**
    * @param code - the reason
@@ -81,19 +120,40 @@ export class GovernanceError extends Error {
     this.service = details.service;
     this.side = details.side;
     this.unsent = details.unsent ?? false;
+    this.answer = details.answer;
   }
 
   /** Whether the same call may succeed later or elsewhere. */
   get retryable(): boolean {
     return rejections[this.code].retryable;
   }
-  /** HTTP status for this refusal. */
+  /**
+   * HTTP status for a server that answers with this refusal. 500 when a client's own request or credentials were refused
+   * before they went out: that is a fault of this process.
+   */
   get httpStatus(): number {
-    return rejections[this.code].http;
+    return isOwnFault(this) ? 500 : rejections[this.code].http;
   }
-  /** gRPC status code for this refusal. */
+  /** gRPC status code for a server that answers with this refusal; 13 where `httpStatus` is 500. */
   get grpcStatus(): number {
-    return rejections[this.code].grpc;
+    return isOwnFault(this) ? 13 : rejections[this.code].grpc;
+  }
+  /** The same as `httpStatus`, by the name that Express, Fastify, Koa and NestJS look for on an error. */
+  get statusCode(): number {
+    return this.httpStatus;
+  }
+  /** Whether its message is for whoever sent the call. Koa sends it only then, and else logs the error. */
+  get expose(): boolean {
+    return this.side === 'server' && this.answer?.text !== undefined;
+  }
+  /** What belongs to that status: `retry-after`, the shed header. Looked for by Express, Fastify and Koa. */
+  get headers(): Record<string, string> {
+    return refusalHeaders(this);
+  }
+  /** The refusal as a response, for servers in the terms of `fetch`. Hono looks for it on an error. */
+  getResponse(): Response {
+    const { httpStatus: status, headers } = this;
+    return new Response(refusalText(this), { status, headers });
   }
 }
 // On the prototype: one property for all errors, and every copy of the package knows those of the others.

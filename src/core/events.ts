@@ -68,6 +68,17 @@ export interface LifecycleEvent {
   /** What it is now. */
   readonly state: string;
 }
+/** Metadata was left out of a call for the first time, by this client or server and for this reason. */
+export interface MetadataEvent {
+  /** Whom the client calls; of a server, its own name. */
+  readonly service: string;
+  /** Which end left it out. */
+  readonly side: 'client' | 'server';
+  /** Why: too many entries, too many characters, a value that cannot be carried. */
+  readonly reason: 'entries' | 'bytes' | 'value';
+  /** Which entry. */
+  readonly name: string;
+}
 /** A listener, hook or callback of the user threw; the call it belonged to went on. */
 export interface FaultEvent {
   /** Where: name of the event or hook. */
@@ -92,6 +103,8 @@ export interface GovernanceEvents {
   registry: (event: RegistryEvent) => void;
   /** The app moved on. */
   lifecycle: (event: LifecycleEvent) => void;
+  /** Metadata was left out of calls. */
+  metadata: (event: MetadataEvent) => void;
   /** Code of the user threw where nobody waits for it. */
   fault: (event: FaultEvent) => void;
 }

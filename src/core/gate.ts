@@ -36,6 +36,11 @@ export interface Gate {
   tryAcquire(now: number, ask?: Ask): Permit | null;
   /** After a refusal: how long to stay away, in milliseconds, if this gate can tell. */
   retryAfterMs?(now: number, ask?: Ask): number | undefined;
+  /**
+   * Lets go of what it holds besides memory, timers for example; it refuses from then on, and permits that are out may
+   * still be released. Called by whoever made it, once: a stack for the gates of an endpoint that has left.
+   */
+  dispose?(): void;
 }
 
 /** A permit that holds nothing, for gates that let a call pass without counting it. */
@@ -90,6 +95,13 @@ class Both implements Gate {
   }
   retryAfterMs(now: number, ask?: Ask): number | undefined {
     return this.refuser.retryAfterMs?.(now, ask);
+  }
+  dispose(): void {
+    try {
+      this.first.dispose?.();
+    } finally {
+      this.second.dispose?.();
+    }
   }
 }
 

@@ -39,12 +39,15 @@ export function guard<Req, Res>(
       let permit: Permit | null;
       try {
         permit = gate.tryAcquire(now, call);
+        if (permit === null) {
+          outer.failed(refusedBy(gate, now, call));
+          return;
+        }
       } catch (fault) {
         outer.failed(fault);
         return;
       }
-      if (permit === null) outer.failed(refusedBy(gate, now, call));
-      else start(request, call, new Settlement(permit, call, outer, options));
+      start(request, call, new Settlement(permit, call, outer, options));
     }, options.clock);
   };
 }

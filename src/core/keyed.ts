@@ -73,6 +73,8 @@ class Recency {
 export interface KeyedGate extends Gate {
   /** How many keys are remembered now. */
   readonly size: number;
+  /** Forgets all keys and disposes of their gates. A key that is seen later gets a new one. */
+  dispose(): void;
 }
 
 class Keyed implements KeyedGate {
@@ -101,16 +103,28 @@ class Keyed implements KeyedGate {
   retryAfterMs(now: number, ask?: Ask): number | undefined {
     return this.entries.get(this.keyOf(ask))?.gate.retryAfterMs?.(now, ask);
   }
+  dispose(): void {
+    for (let entry = this.recency.dropOldest(); entry; entry = this.recency.dropOldest()) this.forget(entry);
+  }
   private gateOf(key: string): Gate {
     let entry = this.entries.get(key);
     if (entry === undefined) {
       entry = { key, gate: this.make(key), newer: undefined, older: undefined };
       this.entries.set(key, entry);
       // A forgotten gate's permits still release against it: only its memory is lost.
-      if (this.entries.size > this.maxKeys) this.entries.delete(this.recency.dropOldest()?.key ?? '');
+      if (this.entries.size > this.maxKeys) this.forget(this.recency.dropOldest());
     }
     this.recency.touch(entry);
     return entry.gate;
+  }
+  private forget(entry: Entry | undefined): void {
+    if (entry === undefined) return;
+    this.entries.delete(entry.key);
+    try {
+      entry.gate.dispose?.();
+    } catch {
+      // Whoever calls now has another key.
+    }
   }
 }
 
@@ -120,7 +134,8 @@ const readers = {
 };
 
 /**
- * Keeps one gate per key, made when the key is first seen, bounded: the least recently used is forgotten.
+ * Keeps one gate per key, made when the key is first seen, bounded: the least recently used is forgotten, its gate
+ * disposed of.
  *
  * Use it for a breaker per operation or a rate per tenant. Keys must be of low cardinality or bounded by `maxKeys`
  * on purpose: with raw paths as operations every call would meet a fresh gate.

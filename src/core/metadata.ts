@@ -1,75 +1,56 @@
+import { inboundMetadata } from './accept-metadata.js';
+import type { Call } from './call.js';
 import type { Carrier } from './carrier.js';
 import { currentCall } from './current.js';
-import type { Middleware } from './handler.js';
-import { resolveOptions } from './options.js';
-import { trustedPeer } from './trust.js';
+import { formatted, parsed } from './inbound-metadata.js';
+import type { MetadataKey } from './metadata-key.js';
 
-/** Options of {@link forwardMetadata}. */
-export interface ForwardMetadataOptions {
+/** The metadata of one call. */
+export interface Metadata {
+  /** What was set here, else what came in; `undefined` if there is none, or none that can be read. */
+  get<T>(key: MetadataKey<T>): T | undefined;
   /**
-   * Names that begin with this are forwarded; lower case. A shorter prefix forwards more, also what was meant for one
-   * hop only.
+   * Of an inbound call: goes along with every call that is made on its behalf from now on. Of an outgoing one: goes along
+   * with that.
    *
-   * @defaultValue `'x-md-global-'`
+   * @throws TypeError for a value that is not printable ASCII, and without a call
    */
-  readonly prefix?: string | undefined;
-  /**
-   * Most entries that are forwarded; a whole number, 0 or more. Those above it are left out. A larger value lets a
-   * caller make every call of the chain behind it heavier.
-   *
-   * @defaultValue `32`
-   */
-  readonly maxEntries?: number | undefined;
-  /**
-   * Most characters that are forwarded, names and values together; a whole number, 0 or more. An entry that does not fit
-   * is left out. Above 8192 servers begin to refuse requests for their headers.
-   *
-   * @defaultValue `4096`
-   */
-  readonly maxBytes?: number | undefined;
+  set<T>(key: MetadataKey<T>, value: T): void;
 }
 
-/** Defaults of {@link ForwardMetadataOptions}. */
-export const forwardMetadataDefaults = { prefix: 'x-md-global-', maxEntries: 32, maxBytes: 4096 } as const;
-
-type Settings = { readonly prefix: string; readonly maxEntries: number; readonly maxBytes: number };
-
-/** What this call says itself stays: a caller may override what it was given. */
-function forward(from: Carrier, to: Carrier, settings: Settings): void {
-  let entries = 0;
-  let bytes = 0;
-  for (const name of from.keys()) {
-    if (!name.startsWith(settings.prefix) || entries >= settings.maxEntries) continue;
-    const value = from.get(name);
-    if (value === undefined) continue;
-    const size = name.length + value.length;
-    if (bytes + size > settings.maxBytes || to.get(name) !== undefined) continue;
-    entries++;
-    bytes += size;
-    to.set(name, value);
+class OutgoingMetadata implements Metadata {
+  constructor(private readonly headers: Carrier) {}
+  get<T>(key: MetadataKey<T>): T | undefined {
+    return parsed(key, this.headers.get(key.name));
+  }
+  set<T>(key: MetadataKey<T>, value: T): void {
+    this.headers.set(key.name, formatted(key, value));
   }
 }
 
+const ofNobody: Metadata = {
+  get: () => undefined,
+  set: (key) => {
+    throw new TypeError(`metadata "${key.name}" cannot be set: there is no current call`);
+  },
+};
+
 /**
- * Sends the metadata of the inbound call along with every outgoing one, so that a colour or a tenant reaches the whole
- * chain. Only what a trusted peer sent; see `trust` of the server.
+ * The metadata of a call, to be read and set by key.
  *
- * For clients, outside of retries: the copies of a call then share it. A name that the call already has is not replaced.
+ * In a handler, without an argument, it is that of the inbound call: read what came along, set what goes to the services
+ * that this call asks. In a middleware of a client, with its call, it is what that one call sends. One call alone can also
+ * be given headers the way its wire has them.
  *
- * @throws TypeError or RangeError for options that are out of range
- *
- * Source: go-kratos/kratos `middleware/metadata` (prefix `x-md-global-`). It appends, so that a repeated name grows at
- * each hop, and has no bounds.
+ * @param call - the current inbound call if left out
+ * @example
+ * ```ts
+ * const color = metadataKey('x-md-global-color');
+ * const mine = metadataOf().get(color) ?? 'blue';
+ * metadataOf().set(color, mine);
+ * ```
  */
-export function forwardMetadata<Req, Res>(options: ForwardMetadataOptions = {}): Middleware<Req, Res> {
-  const settings = resolveOptions<Settings>('forwardMetadata', forwardMetadataDefaults, options, {
-    maxEntries: { min: 0, integer: true },
-    maxBytes: { min: 0, integer: true },
-  });
-  if (typeof settings.prefix !== 'string') throw new TypeError('forwardMetadata.prefix must be a string');
-  return (next) => (request, call) => {
-    const inbound = currentCall();
-    if (inbound?.values.get(trustedPeer)) forward(inbound.headers, call.headers, settings);
-    return next(request, call);
-  };
+export function metadataOf(call: Call | undefined = currentCall()): Metadata {
+  if (call === undefined) return ofNobody;
+  return call.side === 'client' ? new OutgoingMetadata(call.headers) : inboundMetadata(call);
 }

@@ -14,6 +14,11 @@ export interface Protocol<Req, Res> {
   onEnd?(response: Res, done: (outcome: Outcome) => void): boolean;
   /** A request that can be sent again, or `undefined` if this one cannot. */
   replay?(request: Req): Req | undefined;
+  /**
+   * Whether the callee cannot have seen the request that this response ends: no connection, or refused before it was
+   * looked at. Then it may be sent again though the call is not idempotent. Left out: it may always have.
+   */
+  unseen?(response: Res): boolean;
   /** Lets go of a response that nobody will read: cancels its body, so that its connection and its permits are free. */
   discard?(response: Res): void;
 }

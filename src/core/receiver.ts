@@ -18,12 +18,9 @@ export interface Receiver<in Res> {
 /** Runs a call and tells its receiver how it ended, maybe before it returns. Never throws. */
 export type Start<in Req, out Res> = (request: Req, call: Call, receiver: Receiver<Res>) => void;
 
-// Of this copy of the package alone: handlers of another one are run by their promises.
-const startKey = Symbol('keelson.start');
-
-interface Direct<in Req, out Res> extends Handler<Req, Res> {
-  readonly [startKey]?: Start<Req, Res>;
-}
+// By identity, not as a property: who makes something of a handler, a proxy or a copy with all that is on it, wants to be
+// called. Handlers of another copy of the package are run by their promises too.
+const starts = new WeakMap<Handler<never, unknown>, Start<never, unknown>>();
 
 /** Follows a promise to its end. */
 export function follow<Res>(running: Promise<Res>, receiver: Receiver<Res>): void {
@@ -36,7 +33,7 @@ export function follow<Res>(running: Promise<Res>, receiver: Receiver<Res>): voi
 /** How to run a handler for a receiver: its own way if it has one, else by its promise. To be asked once, not per call. */
 export function startOf<Req, Res>(handler: Handler<Req, Res>): Start<Req, Res> {
   return (
-    (handler as Direct<Req, Res>)[startKey] ??
+    (starts.get(handler) as Start<Req, Res> | undefined) ??
     ((request, call, receiver) => follow(invoke(handler, request, call), receiver))
   );
 }
@@ -56,5 +53,6 @@ class Settler<Res> implements Receiver<Res> {
 export function direct<Req, Res>(start: Start<Req, Res>, clock: Clock): Handler<Req, Res> {
   const handler: Handler<Req, Res> = (request, call) =>
     new Promise((resolve, reject) => start(request, call, new Settler(clock.now(), resolve, reject)));
-  return Object.assign(handler, { [startKey]: start });
+  starts.set(handler, start);
+  return handler;
 }

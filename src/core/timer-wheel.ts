@@ -1,4 +1,5 @@
 import type { Clock, Timer } from './clock.js';
+import { runWithoutCall } from './current.js';
 
 /** Something that waits in a {@link Wheel}. Subclass it: the entry itself is the only object a wait costs. */
 export abstract class WheelEntry implements Timer {
@@ -27,6 +28,8 @@ const slots = 512;
  * To let it hold only while something waits would cost every call of a quiet process more than all the rest.
  */
 const strideMs = 20;
+/** A timer that is further off may be lost: the platform's were faked when it was set, or are now. */
+const lostMs = 100;
 const slotOf = (tick: number): number => tick & (slots - 1);
 
 /**
@@ -60,7 +63,7 @@ export class Wheel {
    *
    * @param now - for callers that have just read the clock: reading it costs more than all the rest
    */
-  add(entry: WheelEntry, now?: number): void {
+  add(entry: WheelEntry, now: number = this.clock.now()): void {
     if (!(entry.at < Number.POSITIVE_INFINITY) || entry.wheel !== undefined) return;
     // Rounded up, so that nothing fires early.
     const natural = Math.ceil(entry.at / tickMs);
@@ -69,11 +72,13 @@ export class Wheel {
       this.tick = this.reached(now);
     } else if (natural <= this.tick) {
       // Overdue, or the clock stepped back: then its slot is ahead, and the timer must not wait for the old time.
-      this.tick = Math.min(this.tick, this.reached());
+      this.tick = Math.min(this.tick, this.reached(now));
     }
     const due = Math.max(natural, this.tick + 1);
     this.link(entry, slotOf(due));
     if (due * tickMs < this.wakeAt) this.wake(due);
+    // At once, or a process with too much to do would put it off again and again.
+    else if (Math.abs(this.wakeAt - now) > lostMs) this.wake(this.reached(now));
   }
 
   /** Takes an entry out; does nothing if it is not in. The timer is left: it finds nothing and stops by itself. */
@@ -99,7 +104,7 @@ export class Wheel {
   }
 
   /** The tick that the clock has come to. */
-  private reached(now: number = this.clock.now()): number {
+  private reached(now: number): number {
     return Math.floor(now / tickMs);
   }
 
@@ -107,7 +112,8 @@ export class Wheel {
     this.timer?.cancel();
     const now = this.clock.now();
     this.wakeAt = Math.min(due * tickMs, now + strideMs);
-    this.timer = this.clock.after(this.wakeAt - now, this.turn);
+    // As part of no call: what fires belongs to others than the one that is here first, and that one would be kept by it.
+    this.timer = runWithoutCall(() => this.clock.after(this.wakeAt - now, this.turn));
     this.timer.hold?.(true);
   }
 

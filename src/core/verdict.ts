@@ -16,6 +16,16 @@ const timedOut: Verdict = { outcome: 'failure', feedback: { timedOut: true } };
 export const ignored: Verdict = { outcome: 'ignored', feedback: undefined };
 const unsent: Verdict = { outcome: 'unsent', feedback: undefined };
 
+const failed: Verdict = { outcome: 'failure', feedback: undefined };
+
+/** What a server refuses after a look at the call: it took its place and its cost, and says nothing of the server. */
+const examined: ReadonlySet<string> = new Set([
+  'AUTH_UNAVAILABLE',
+  'INVALID_ARGUMENT',
+  'PERMISSION_DENIED',
+  'UNAUTHENTICATED',
+]);
+
 /**
  * What keelson's own refusal says of the callee, if the error is one that was made on this side of the wire: mostly
  * that nothing was sent. Time that ran out is the callee's fault wherever it was noticed, unless it was out before the
@@ -27,7 +37,9 @@ export function verdictOnRefusal(error: unknown, side: 'client' | 'server'): Ver
   if (error.code === 'DEADLINE_EXCEEDED' || error.code === 'BODY_IDLE') return timedOut;
   // A server's handler that was refused by *its* callee did run: that is no refusal of ours.
   if (error.side !== side) return undefined;
-  return error.code === 'CANCELLED' ? ignored : unsent;
+  if (error.code === 'INVALID_RESPONSE') return failed;
+  const looked = side === 'server' && examined.has(error.code);
+  return looked || error.code === 'CANCELLED' ? ignored : unsent;
 }
 
 /**

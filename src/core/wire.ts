@@ -16,6 +16,8 @@ export interface Wire<Req, Res> {
   readonly protocol: Protocol<Req, Res>;
   /** Schemes of the addresses that it can call: `http`, `https`. */
   readonly schemes: readonly string[];
+  /** Whether it tells the callee by itself how much time is left, so that no header of ours has to. Left out: it does not. */
+  readonly tellsDeadline?: boolean | undefined;
   /** Called once for each endpoint that appears. May throw if the endpoint cannot be called as configured. */
   connect(endpoint: Endpoint): Connection<Req, Res>;
 }

@@ -4,7 +4,10 @@ export interface ServiceInstance {
   readonly id: string;
   /** Logical name of the service. */
   readonly service: string;
-  /** Host part of its identity in registries that key by host: `<os.hostname()>-<port>` unless told otherwise. */
+  /**
+   * Host part of its identity in registries that key by host: `<os.hostname()>-<port>` unless told otherwise, with the
+   * address before the port where a server is bound to one.
+   */
   readonly hostname: string;
   /** Where it listens: `http://10.0.0.7:8080`, `grpc://[::1]:9000`. */
   readonly addresses: readonly string[];

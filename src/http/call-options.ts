@@ -1,3 +1,5 @@
+import { checkNumber } from '../core/options.js';
+
 /** What one call may decide for itself. */
 export interface CallOptions {
   /**
@@ -31,3 +33,17 @@ export interface GovernedInit extends RequestInit {
 
 /** Has the signature of `fetch`. */
 export type GovernedFetch = (input: string | URL | Request, init?: GovernedInit) => Promise<Response>;
+
+/**
+ * Checks the options of one call.
+ *
+ * @param owner - where the caller wrote them, for messages: `keelson`
+ * @throws TypeError or RangeError for a value that is out of range
+ */
+export function checkCallOptions(owner: string, options: CallOptions): CallOptions {
+  const { timeoutMs, priority } = options;
+  if (timeoutMs !== undefined) checkNumber(`${owner}.timeoutMs`, timeoutMs, { above: 0, infinite: true });
+  if (priority !== undefined)
+    checkNumber(`${owner}.priority`, priority, { min: -100, max: 100, integer: true });
+  return options;
+}

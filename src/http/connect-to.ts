@@ -1,15 +1,16 @@
 import type { Call } from '../core/call.js';
 import { uncancelled } from '../core/cancel.js';
 import type { Endpoint } from '../core/endpoint.js';
-import { GovernanceError } from '../core/errors.js';
 import type { Connection } from '../core/wire.js';
 import type { Sockets } from './dispatcher.js';
+import { originOf } from './origin.js';
 import { mergeHeaders } from './outgoing-headers.js';
 import type { TlsOptions } from './pool.js';
 import { httpProtocol } from './protocol.js';
 import type { BodyIdle } from './relay.js';
 import type { HttpRequest } from './request.js';
 import { watchBody } from './response-body.js';
+import { ungoverned } from './ungoverned.js';
 
 /** How endpoints are connected. */
 export interface Connecting {
@@ -24,25 +25,6 @@ export interface Connecting {
 }
 
 type WireInit = Omit<RequestInit, 'dispatcher'> & { dispatcher?: object };
-
-const ipAddress = /^(\[.*\]|\d{1,3}(\.\d{1,3}){3})$/;
-
-/** The origin of an address. What cannot be called is refused here, in words, and not by a handshake that fails. */
-function originOf({ url }: Endpoint, { tls, anyHost }: Connecting): string {
-  const refuse = (why: string): never => {
-    throw new GovernanceError('BAD_ENDPOINT', `cannot call ${url}: ${why}`);
-  };
-  if (!URL.canParse(url)) return refuse('it is no URL');
-  const parsed = new URL(url);
-  const { protocol, pathname, search, hash, username, password } = parsed;
-  if (protocol !== 'http:' && protocol !== 'https:')
-    return refuse(`the scheme ${protocol}// is not for HTTP`);
-  if (username || password) return refuse('an address must not hold credentials');
-  if (pathname !== '/' || search || hash) return refuse('an address has no path; put it into the requests');
-  if (protocol === 'https:' && ipAddress.test(parsed.hostname) && tls?.servername === undefined && !anyHost)
-    return refuse('its certificate cannot be checked against an IP address; set tls.servername');
-  return parsed.origin;
-}
 
 /** `undefined` where nothing stands: some implementations of fetch take a member that is there as given. */
 function initOf(request: HttpRequest, call: Call, dispatcher: object | undefined): WireInit {
@@ -73,7 +55,7 @@ export function connectTo(endpoint: Endpoint, connecting: Connecting): Connectio
     handler: (request, call) => {
       try {
         const init = initOf(request, call, sockets.current());
-        const send = connecting.fetch ?? globalThis.fetch;
+        const send = ungoverned(connecting.fetch ?? globalThis.fetch);
         return send(origin + request.path, init as RequestInit).then((response) => {
           watchBody(response, classify, { cancel: call.cancel, idle });
           return response;

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
 import { closeWithConnection } from './in-line.js';
-import { shedHeader } from './reply.js';
-import { isOver, wasBrokenOff, wentOut } from './server-response.js';
+import { closeWithStream } from './lost-stream.js';
+import { isOver, noteClose, wasBrokenOff, wasShed, wentOut } from './server-response.js';
+import { isUpgrade } from './upgrade.js';
 
 /** One request on a server together with its response: both what a server handler is given and what it answers. */
 export interface HttpExchange {
@@ -22,12 +23,14 @@ class OpenExchange implements HttpExchange {
     readonly res: ServerResponse,
   ) {
     closeWithConnection(req, res);
+    closeWithStream(res);
     res.once('close', () => this.close());
   }
   add(run: () => void): void {
     this.runs.push(run);
   }
   private close(): void {
+    noteClose(this.res);
     for (const run of this.runs) {
       try {
         run();
@@ -52,7 +55,7 @@ export function whenClosed(exchange: HttpExchange, run: () => void): void {
 /** A refusal of the handler's own (429, or 503 with the shed header) says nothing of its health either way. */
 function outcomeOf(res: ServerResponse): Outcome {
   const { statusCode } = res;
-  if (statusCode === 429 || (statusCode === 503 && res.hasHeader(shedHeader))) return 'ignored';
+  if (statusCode === 429 || (statusCode === 503 && wasShed(res))) return 'ignored';
   return statusCode >= 500 ? 'failure' : 'success';
 }
 
@@ -62,7 +65,9 @@ function outcomeAtClose(res: ServerResponse): Outcome {
   return wasBrokenOff(res) ? 'failure' : 'ignored';
 }
 
-function classify({ res }: HttpExchange): Outcome {
+function classify({ req, res }: HttpExchange): Outcome {
+  // A handshake tells nothing of how long calls take.
+  if (isUpgrade(req)) return 'ignored';
   return isOver(res) ? outcomeAtClose(res) : outcomeOf(res);
 }
 
@@ -70,8 +75,8 @@ function classify({ res }: HttpExchange): Outcome {
 export const exchangeProtocol: Protocol<HttpExchange, HttpExchange> = {
   classify: (exchange) => (exchange === undefined ? 'failure' : classify(exchange)),
   onEnd: (exchange, done) => {
-    const { res } = exchange;
-    if (isOver(res)) return false;
+    const { req, res } = exchange;
+    if (isOver(res) || isUpgrade(req)) return false;
     whenClosed(exchange, () => done(outcomeAtClose(res)));
     return true;
   },

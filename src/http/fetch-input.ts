@@ -1,5 +1,4 @@
-import { checkNumber } from '../core/options.js';
-import type { CallOptions, GovernedInit } from './call-options.js';
+import { type CallOptions, checkCallOptions, type GovernedInit } from './call-options.js';
 import type { HttpRequest } from './request.js';
 
 /** What a caller of fetch asked for, in parts. */
@@ -145,14 +144,6 @@ function ungoverned({ keelson: _ours, ...init }: GovernedInit): RequestInit {
   return init;
 }
 
-function checked(options: CallOptions): CallOptions {
-  const { timeoutMs, priority } = options;
-  if (timeoutMs !== undefined) checkNumber('keelson.timeoutMs', timeoutMs, { above: 0, infinite: true });
-  if (priority !== undefined)
-    checkNumber('keelson.priority', priority, { min: -100, max: 100, integer: true });
-  return options;
-}
-
 /**
  * Takes apart what fetch was called with, by the rules of fetch: `init` goes before the Request.
  *
@@ -185,6 +176,6 @@ export function fetchInput(
     },
     signal: all.signal ?? undefined,
     redirect: all.redirect,
-    options: keelson && checked(keelson),
+    options: keelson && checkCallOptions('keelson', keelson),
   };
 }

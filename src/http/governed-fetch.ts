@@ -1,4 +1,5 @@
 import type { GovernedFetch } from './call-options.js';
+import { governing } from './ungoverned.js';
 
 /** Options of {@link governedFetch}. */
 export interface GovernedFetchOptions {
@@ -32,9 +33,10 @@ export function governedFetch(fetch: GovernedFetch, options: GovernedFetchOption
       throw new TypeError(`governedFetch.services.${host} must be a function`);
     clients.set(host.toLowerCase(), client);
   }
-  return (input, init) => {
+  const called: GovernedFetch = (input, init) => {
     const host = hostOf(input);
     const client = host === undefined ? undefined : clients.get(host);
     return (client ?? fetch)(input, init);
   };
+  return governing(called, () => fetch);
 }

@@ -8,6 +8,7 @@ export type { CallOptions, GovernedFetch, GovernedInit } from './call-options.js
 export type { UndiciLike } from './dispatcher.js';
 export { exchangeProtocol, type HttpExchange } from './exchange.js';
 export { connectFetch, type FetchWireOptions, fetchWire, fetchWireDefaults } from './fetch-wire.js';
+export { type FrameworkChain, type FrameworkEntry, frameworkEntry } from './framework-entry.js';
 export { type GovernedFetchOptions, governedFetch } from './governed-fetch.js';
 export { isPrivateAddress, type Trust } from './inbound.js';
 export { type HttpListener, type ListenerOptions, listenerDefaults, toListener } from './listener.js';
@@ -26,4 +27,5 @@ export {
   serveHandler,
   serveHandlerDefaults,
 } from './serve-handler.js';
+export { type ServedCall, servedCall } from './served-call.js';
 export { type ToFetchOptions, toFetch, toFetchDefaults } from './to-fetch.js';

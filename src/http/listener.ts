@@ -13,6 +13,7 @@ import { inboundPriority } from './priority.js';
 import { replyWithError } from './reply.js';
 import { routeTable } from './routes.js';
 import { wentOut } from './server-response.js';
+import { isUpgrade } from './upgrade.js';
 
 /** Options of {@link toListener}. */
 export interface ListenerOptions {
@@ -20,11 +21,12 @@ export interface ListenerOptions {
   readonly service: string;
   /**
    * Route templates, first match wins: `/users/:id`, `POST /orders`. They name the operation before routing has
-   * happened; without a match it is the method alone, until the handler calls `nameOperation`.
+   * happened; without a match it is the method alone, until the handler calls `nameOperation`. Or a function that gives
+   * the template of a request, never its path, or `undefined`; what it throws counts as no match.
    *
    * @defaultValue `[]`
    */
-  readonly routes?: readonly string[] | undefined;
+  readonly routes?: readonly string[] | ((req: IncomingMessage) => string | undefined) | undefined;
   /**
    * Whose deadline, priority, baggage and `x-md-global-*` metadata are believed: `'private'` for peers on loopback and
    * private networks. Give `false` where the internet comes in, also through a proxy on a private network. A function is
@@ -67,15 +69,35 @@ function nameOf(method: string): string {
   return knownMethods.has(method) ? method : '_OTHER';
 }
 
-function keyReader(key: ListenerOptions['key']): (req: IncomingMessage) => string | undefined {
-  if (key === undefined) return () => undefined;
-  if (typeof key !== 'function') throw new TypeError(`listener.key must be a function, got ${String(key)}`);
+type Reader = (req: IncomingMessage) => string | undefined;
+
+/** What a function of the user's says of a request. One that throws must not cost the call. */
+function safely(read: Reader): Reader {
   return (req) => {
     try {
-      return key(req);
+      return read(req);
     } catch {
       return undefined;
     }
+  };
+}
+
+function keyReader(key: ListenerOptions['key']): Reader {
+  if (key === undefined) return () => undefined;
+  if (typeof key !== 'function') throw new TypeError(`listener.key must be a function, got ${String(key)}`);
+  return safely(key);
+}
+
+/** Names the operation of a request by its template; without one, `undefined`. */
+function operationReader(routes: NonNullable<ListenerOptions['routes']>): Reader {
+  if (typeof routes !== 'function') {
+    const operationOf = routeTable(routes);
+    return (req) => operationOf(nameOf(req.method ?? 'GET'), req.url ?? '/');
+  }
+  const templateOf = safely(routes);
+  return (req) => {
+    const template = templateOf(req);
+    return template === undefined ? undefined : `${nameOf(req.method ?? 'GET')} ${template}`;
   };
 }
 
@@ -91,7 +113,7 @@ export function toListener(
   options: ListenerOptions,
 ): HttpListener {
   const { service } = options;
-  const operationOf = routeTable(options.routes ?? listenerDefaults.routes);
+  const operationOf = operationReader(options.routes ?? listenerDefaults.routes);
   const trusts = truster(options.trust ?? listenerDefaults.trust);
   const keyOf = keyReader(options.key);
   const listen = (req: IncomingMessage, res: ServerResponse): void => {
@@ -102,14 +124,16 @@ export function toListener(
     const call = createCall({
       side: 'server',
       service,
-      operation: operationOf(method, req.url ?? '/') ?? nameOf(method),
+      operation: operationOf(req) ?? nameOf(method),
       cancel: followConnection(exchange, service),
       idempotent: idempotentMethods.has(method),
       headers,
       priority: trusted ? inboundPriority(headers) : 0,
       key: keyOf(req),
     });
-    whenClosed(exchange, () => call.values.set(callOver, true));
+    // What goes on over an upgraded connection has not the time of the handshake.
+    if (isUpgrade(req)) call.values.set(callOver, true);
+    else whenClosed(exchange, () => call.values.set(callOver, true));
     if (trusted) call.values.set(trustedPeer, true);
     invoke(handler, exchange, call).catch((error: unknown) => replyWithError(exchange, error));
   };

@@ -56,8 +56,12 @@ export class OutgoingHeaders implements Carrier {
   }
 }
 
-/** A carrier that a middleware put in place of ours may know more or less than the caller's headers: all of it counts. */
-function addedBy(carrier: Carrier): Record<string, string> {
+/**
+ * What goes out over what the caller gave, by name in lower case. A carrier that a middleware put in place of ours may
+ * know more or less than the caller's headers: all of it counts.
+ */
+export function addedHeaders(carrier: Carrier): Readonly<Record<string, string>> {
+  if (carrier instanceof OutgoingHeaders) return carrier.added;
   const added = Object.create(null) as Record<string, string>;
   for (const name of carrier.keys()) {
     const value = carrier.get(name);
@@ -74,7 +78,7 @@ function addedBy(carrier: Carrier): Record<string, string> {
  * @param carrier - of the call
  */
 export function mergeHeaders(given: HeaderInput, carrier: Carrier): HeaderInput {
-  const added = carrier instanceof OutgoingHeaders ? carrier.added : addedBy(carrier);
+  const added = addedHeaders(carrier);
   const names = Object.keys(added);
   if (names.length === 0) return given;
   if (given === undefined || given === null) return added;

@@ -69,11 +69,13 @@ const ofOrigin: ReadonlySet<string> = new Set([
   'tracestate',
 ]);
 
+/** Whether a header is not for another origin, to which a redirect may lead. */
+export function isForOrigin(name: string): boolean {
+  return ofOrigin.has(name) || name.startsWith('x-md-') || name.startsWith('x-keelson-');
+}
+
 /** What may be told to another origin: nothing of who the caller is, nothing of the call. */
 export function foreignInit({ init, method }: HttpRequest, signal: AbortSignal | undefined): RequestInit {
-  const { signal: _signal, ...rest } = without(
-    init ?? {},
-    (name) => ofOrigin.has(name) || name.startsWith('x-md-') || name.startsWith('x-keelson-'),
-  );
+  const { signal: _signal, ...rest } = without(init ?? {}, isForOrigin);
   return { ...rest, method, redirect: 'manual', ...(signal === undefined ? undefined : { signal }) };
 }

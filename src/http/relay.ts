@@ -100,5 +100,10 @@ export function relay(
   hold: BodyHold,
   idle: BodyIdle | undefined,
 ): ReadableStream<Uint8Array> {
-  return new ReadableStream(new Relay(source.getReader(), hold, idle));
+  const reader = source.getReader();
+  // The platform lets go of a body that it finds abandoned, but not of one that has a reader, and ours is one for ever.
+  hold.end.listen((outcome) => {
+    if (outcome === 'ignored') reader.cancel().catch(nothing);
+  });
+  return new ReadableStream(new Relay(reader, hold, idle));
 }

@@ -1,32 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type GovernanceError, isGovernanceError } from '../core/errors.js';
-import { breakOff, dropLateAnswer, endUpload, isOver } from './server-response.js';
+import { isGovernanceError } from '../core/errors.js';
+import { refusalHeaders, refusalText } from '../core/refusal-reply.js';
+import { servedCall } from './served-call.js';
+import { breakOff, dropLateAnswer, endUpload, isOver, spareConnection } from './server-response.js';
+import { endHandshake, isUpgrade } from './upgrade.js';
 
-/** Names the code of a refusal, so that a keelson client can tell a shed call from a failed one. */
-export const shedHeader = 'x-keelson-shed';
-
-/** Exact time to stay away, in milliseconds, beside `Retry-After`, which has whole seconds only. */
-export const retryAfterMsHeader = 'retry-after-ms';
-
-/** Refusals that say "not now", in contrast to "I failed". */
-const shedCodes: ReadonlySet<string> = new Set([
-  'OVERLOADED',
-  'RATE_LIMITED',
-  'SHUTTING_DOWN',
-  'BREAKER_OPEN',
-]);
-
-function headersFor(error: GovernanceError): Record<string, string> {
-  const headers: Record<string, string> = {};
-  if (error.side !== 'server') return headers;
-  const { code, retryAfterMs } = error;
-  if (!shedCodes.has(code)) return headers;
-  headers[shedHeader] = code;
-  if (retryAfterMs !== undefined) headers[retryAfterMsHeader] = String(Math.ceil(retryAfterMs));
-  // Whole seconds, and never 0, which would invite the caller to come back at once.
-  headers['retry-after'] = String(Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1000)));
-  return headers;
-}
+export { retryAfterMsHeader, shedHeader } from '../core/refusal-reply.js';
 
 /** A body up to this size Node reads and drops by itself, and the connection lives on; bytes. */
 const smallBodyBytes = 65_536;
@@ -47,15 +26,18 @@ function send(req: IncomingMessage, res: ServerResponse, error: unknown): void {
   // What the handler had prepared belongs to an answer that is not given.
   for (const name of res.getHeaderNames()) if (name !== 'connection') res.removeHeader(name);
   if (req.httpVersionMajor === 1) res.statusMessage = '';
-  const body = refusal ? `${refusal.code}\n` : 'internal error\n';
+  const body = Buffer.from(refusal ? refusalText(refusal) : 'internal error\n');
   const headers: Record<string, string> = {
     'content-type': 'text/plain; charset=utf-8',
     'content-length': String(body.length),
-    ...(refusal ? headersFor(refusal) : {}),
+    ...(refusal ? refusalHeaders(refusal) : {}),
   };
   if (uploads(req)) {
     if (req.httpVersionMajor === 1) headers['connection'] = 'close';
     endUpload(req, res);
+  } else if (isUpgrade(req)) {
+    headers['connection'] = 'close';
+    endHandshake(res);
   }
   res.writeHead(refusal?.httpStatus ?? 500, headers);
   res.end(body);
@@ -75,7 +57,10 @@ export function replyWithError(
   if (res.writableEnded || isOver(res)) return;
   try {
     if (res.headersSent) breakOff(res);
-    else send(req, res, error);
+    else {
+      send(req, res, error);
+      if (servedCall(req) !== undefined) spareConnection(req);
+    }
   } catch {
     // A patched response, for example: no answer is better than half of one.
     breakOff(res);

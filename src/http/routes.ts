@@ -108,6 +108,12 @@ class Search {
   }
 }
 
+/**
+ * What becomes another path when a URL is made of it. Whoever routes by that would meet the name of what was asked for
+ * under the path of something else, and with the name what holds for it: `/public/../admin` is not public.
+ */
+const unsettled = /\\|\/(?:\.|%2e){1,2}(?=\/|$)/i;
+
 /** Where the path ends: before query and fragment, and before one closing slash. */
 function endOf(path: string): number {
   let end = path.length;
@@ -120,8 +126,8 @@ function endOf(path: string): number {
 
 /**
  * Prepares route templates: `/users/:id`, `/files/*` (one segment or more), each with a method before it or for any.
- * The first that matches wins. No regular expression sees a path: the work is bounded by the number of its segments and
- * by the templates, whatever the path is.
+ * The first that matches wins. A path with dot segments or backslashes matches none. The work is bounded by the length of
+ * the path and by the templates, whatever the path is.
  *
  * @param routes - templates in order
  * @throws TypeError for one that cannot be understood
@@ -137,6 +143,7 @@ export function routeTable(routes: readonly string[]): RouteTable {
     const search = new Search(method, path, end);
     // The root alone has no segment at all.
     search.visit(root, end <= 1 ? end + 1 : 1);
-    return search.found && `${method} ${search.found.template}`;
+    if (search.found === undefined || unsettled.test(path.slice(0, end))) return undefined;
+    return `${method} ${search.found.template}`;
   };
 }

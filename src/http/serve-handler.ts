@@ -6,9 +6,12 @@ import type { Handler } from '../core/handler.js';
 import { handlerError } from '../core/handler-error.js';
 import { resolveOptions } from '../core/options.js';
 import { WheelEntry, wheelOf } from '../core/timer-wheel.js';
+import { keepContext } from './body-context.js';
 import { type HttpExchange, whenClosed } from './exchange.js';
 import { admitBody } from './expect-continue.js';
-import { breakOff, isOver, whenHeadWritten } from './server-response.js';
+import { markServed, type ServedCall } from './served-call.js';
+import { breakOff, isOver, noteDestroy, noteShed, wentOut, whenHeadWritten } from './server-response.js';
+import { isUpgrade } from './upgrade.js';
 
 /** What a user writes: a `node:http` listener that may be async, and that may look at the call. */
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse, call: Call) => unknown;
@@ -69,7 +72,7 @@ class Patience extends WheelEntry {
 }
 
 /** One exchange in the hands of a listener. It is answered when its head is written, or when no answer can be given. */
-class Serving {
+class Serving implements ServedCall {
   private done = false;
   private returned = false;
   private patience: Patience | undefined;
@@ -77,7 +80,7 @@ class Serving {
   constructor(
     private readonly settings: Settings,
     private readonly exchange: HttpExchange,
-    private readonly call: Call,
+    readonly call: Call,
     private readonly resolve: (exchange: HttpExchange) => void,
     private readonly reject: (error: unknown) => void,
   ) {}
@@ -86,23 +89,52 @@ class Serving {
     const { exchange, call } = this;
     const { req, res } = exchange;
     // No deadline ends at the end of a body, so the head is what it has to hear of, however late the listener returns.
-    whenHeadWritten(res, () => {
+    whenHeadWritten(res, (headers) => {
+      noteShed(res, headers);
       // A head after that is an answer on behalf of the listener, which works on.
       if (!call.cancel.aborted) this.answered();
     });
+    noteDestroy(res);
     whenClosed(exchange, () => this.closed());
+    markServed(req, this);
     admitBody(req, res);
     try {
       const result = listener(req, res, call) as PromiseLike<unknown> | undefined;
+      // The connection is somebody else's now: no deadline may write to it, and no limit waits for its end.
+      if (isUpgrade(req)) this.answered();
       if (typeof result?.then !== 'function') this.ended();
       else
         result.then(
           () => this.ended(),
-          (error: unknown) => this.failed(error),
+          (error: unknown) => this.fail(error),
         );
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
+  }
+
+  note(error: unknown): void {
+    const { exchange, call } = this;
+    const { res } = exchange;
+    if (!res.writableEnded) call.values.set(handlerError, error);
+    if (res.headersSent || isOver(res)) {
+      this.tell(error);
+      return;
+    }
+    whenClosed(exchange, () => {
+      // Answered with less than that, it was the client's fault or part of the plan.
+      if (res.statusCode >= 500 || !wentOut(res)) this.tell(error);
+    });
+  }
+
+  fail(error: unknown): void {
+    this.returned = true;
+    this.patience?.cancel();
+    if (this.done) this.brokeOff(error);
+    // Whoever cancelled has turned away: the rejection may be heard by nobody.
+    if (this.done || this.call.cancel.aborted) this.tell(error);
+    this.done = true;
+    this.reject(error);
   }
 
   private answered(): void {
@@ -126,16 +158,6 @@ class Serving {
     const { clock, abandonedMs } = this.settings;
     this.patience = new Patience(clock.now() + abandonedMs, () => this.answered());
     wheelOf(clock).add(this.patience);
-  }
-
-  private failed(error: unknown): void {
-    this.returned = true;
-    this.patience?.cancel();
-    if (this.done) this.brokeOff(error);
-    // Whoever cancelled has turned away: the rejection may be heard by nobody.
-    if (this.done || this.call.cancel.aborted) this.tell(error);
-    this.done = true;
-    this.reject(error);
   }
 
   private brokeOff(error: unknown): void {
@@ -183,5 +205,9 @@ export function serveHandler(
       else new Serving(settings, exchange, call, resolve, reject).start(listener);
     });
   if (!settings.context) return serve;
-  return (exchange, call) => runWithCall(call, () => serve(exchange, call));
+  return (exchange, call) =>
+    runWithCall(call, () => {
+      keepContext(exchange.req);
+      return serve(exchange, call);
+    });
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { shedHeader } from '../core/refusal-reply.js';
 
 /** What a response of `node:http2` has besides, in the form that it gives to listeners written for `node:http`. */
 interface OverHttp2 {
@@ -16,10 +17,17 @@ export function isOver(res: ServerResponse): boolean {
   return res.closed || res.destroyed || streamOf(res)?.destroyed === true;
 }
 
+const left = new WeakSet<ServerResponse>();
+
+/** Notes how a response stands when it closes: a handler that answers later has no client, whatever Node makes of it. */
+export function noteClose(res: ServerResponse): void {
+  if (!wentOut(res)) left.add(res);
+}
+
 /** Whether all of it went out. Asked when it is closed. */
 export function wentOut(res: ServerResponse): boolean {
   // An HTTP/2 response that was aborted counts as finished too, but nobody ended it.
-  return res.writableEnded && res.writableFinished;
+  return res.writableEnded && res.writableFinished && !left.has(res);
 }
 
 /** Ends a request that is not all there once its response went out: whoever reads it would wait for ever. */
@@ -48,18 +56,47 @@ export function wasBrokenOff(res: ServerResponse): boolean {
   return broken.has(res);
 }
 
-/** Runs a function when the status line is written, by whichever of the many ways there are. */
-export function whenHeadWritten(res: ServerResponse, run: () => void): void {
+/** In place of `destroy`; one function for all responses, so that none of them costs a closure. */
+function destroyNoted(this: ServerResponse, error?: Error): ServerResponse {
+  // Once the client has gone everybody destroys what is left.
+  const connected = this.socket?.destroyed === false;
+  if (connected && !this.writableEnded && !isOver(this)) broken.add(this);
+  return (Object.getPrototypeOf(this) as ServerResponse).destroy.call(this, error) as ServerResponse;
+}
+
+/** Notes when this side cuts a response, as frameworks and pipelines do when a stream breaks that they were sending. */
+export function noteDestroy(res: ServerResponse): void {
+  // Somebody else's own stays where it is.
+  if (!Object.hasOwn(res, 'destroy')) res.destroy = destroyNoted;
+}
+
+/** Runs a function when the status line is written, by whichever of the many ways there are. It gets the last argument. */
+export function whenHeadWritten(res: ServerResponse, run: (headers: unknown) => void): void {
   // Node tells nobody, and all its ways end in this method.
   const writeHead = res.writeHead as (...args: unknown[]) => ServerResponse;
   res.writeHead = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
     const result = writeHead.apply(this, args);
-    run();
+    run(args.at(-1));
     return result;
   } as ServerResponse['writeHead'];
 }
 
-const chained = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'writeHead'] as const;
+const shed = new WeakSet<ServerResponse>();
+
+/** Notes a refusal among the headers that are written at once with the status: Node forgets them. */
+export function noteShed(res: ServerResponse, headers: unknown): void {
+  if (res.statusCode !== 503 || typeof headers !== 'object' || headers === null) return;
+  // A list has names and values in turn.
+  const names: readonly unknown[] = Array.isArray(headers) ? headers.flat() : Object.keys(headers);
+  if (names.some((name) => String(name).toLowerCase() === shedHeader)) shed.add(res);
+}
+
+/** Whether a response with status 503 is a refusal, in contrast to a failure. */
+export function wasShed(res: ServerResponse): boolean {
+  return res.hasHeader(shedHeader) || shed.has(res);
+}
+
+const chained = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader', 'writeHead', 'destroy'] as const;
 const silent = [
   'flushHeaders',
   'writeContinue',
@@ -79,6 +116,14 @@ function callBack(args: readonly unknown[]): void {
  */
 export function dropLateAnswer(res: ServerResponse): void {
   const deaf = res as unknown as Record<string, unknown>;
+  const { statusCode } = res;
+  // What is told of the call at its end is the status that went out.
+  Object.defineProperty(res, 'statusCode', {
+    configurable: true,
+    enumerable: true,
+    get: () => statusCode,
+    set: () => undefined,
+  });
   for (const name of chained) if (typeof deaf[name] === 'function') deaf[name] = () => res;
   for (const name of silent) if (typeof deaf[name] === 'function') deaf[name] = () => undefined;
   deaf['write'] = (...args: unknown[]) => {
@@ -90,4 +135,23 @@ export function dropLateAnswer(res: ServerResponse): void {
     callBack(args);
     return res;
   };
+}
+
+const cutting: ReadonlySet<unknown> = new Set(['destroy', 'destroySoon', 'end', 'resetAndDestroy']);
+
+/**
+ * Takes from a request that was answered on behalf of its handler the means to cut its connection, which may carry the
+ * next request by now. Express cuts it when an error comes after the answer.
+ */
+export function spareConnection(req: IncomingMessage): void {
+  // Each stream of HTTP/2 has its own; and the rest of a request that is not all there is read through the socket.
+  if (req.httpVersionMajor !== 1 || !req.complete) return;
+  const spared: unknown = new Proxy(req.socket, {
+    get: (socket, name) => {
+      if (cutting.has(name)) return () => spared;
+      const value: unknown = Reflect.get(socket, name);
+      return typeof value === 'function' ? value.bind(socket) : value;
+    },
+  });
+  Object.defineProperty(req, 'socket', { configurable: true, writable: true, value: spared });
 }

@@ -1,27 +1,16 @@
-import { type Call, createCall } from '../core/call.js';
-import {
-  type Cancellation,
-  type CancelSource,
-  cancelledBy,
-  cancelSource,
-  uncancelled,
-} from '../core/cancel.js';
-import { currentCall } from '../core/current.js';
+import { type CancelSource, cancelledBy, cancelSource, uncancelled } from '../core/cancel.js';
 import { type Handler, invoke } from '../core/handler.js';
 import { resolveOptions } from '../core/options.js';
-import { inheritedDeadline } from '../core/over.js';
-import { hedgePreference, timeoutPreference } from '../core/preferences.js';
 import { whenOver } from '../core/protocol.js';
-import type { CallOptions, GovernedFetch } from './call-options.js';
+import type { GovernedFetch } from './call-options.js';
+import { Caller } from './caller.js';
 import { type FetchInput, fetchInput } from './fetch-input.js';
 import { follow } from './follow.js';
-import { idempotentMethods } from './method.js';
-import { headerOf, OutgoingHeaders } from './outgoing-headers.js';
-import { priorityHeader } from './priority.js';
 import { httpProtocol } from './protocol.js';
 import { isRedirect, networkError } from './redirect.js';
 import type { HttpRequest } from './request.js';
-import { type RouteTable, routeTable } from './routes.js';
+import { routeTable } from './routes.js';
+import { governing } from './ungoverned.js';
 
 /** Options of {@link toFetch}. */
 export interface ToFetchOptions {
@@ -49,46 +38,6 @@ interface Settings {
   readonly service: string;
   readonly routes: readonly string[];
   readonly fetch: typeof globalThis.fetch | undefined;
-}
-
-/** Makes the calls of one client. */
-class Caller {
-  constructor(
-    private readonly service: string,
-    private readonly routes: RouteTable,
-  ) {}
-
-  call(request: HttpRequest, options: CallOptions | undefined, cancel: Cancellation): Call {
-    const { method, path, init } = request;
-    const inbound = currentCall();
-    const headers = OutgoingHeaders.over(init?.headers);
-    const priority = options?.priority ?? inbound?.priority ?? 0;
-    const call = createCall({
-      side: 'client',
-      service: this.service,
-      operation: options?.operation ?? this.routes(method, path) ?? method,
-      deadline: inheritedDeadline(inbound),
-      cancel,
-      idempotent: options?.idempotent ?? isIdempotent(request),
-      headers,
-      priority,
-      key: options?.key,
-    });
-    if (options !== undefined) prefer(call, options);
-    // The caller's own word, as option or as header, goes before what was inherited.
-    if (options?.priority !== undefined || (priority !== 0 && headers.get(priorityHeader) === undefined))
-      headers.set(priorityHeader, String(priority));
-    return call;
-  }
-}
-
-function isIdempotent({ method, init }: HttpRequest): boolean {
-  return idempotentMethods.has(method) || headerOf(init?.headers, 'idempotency-key') !== undefined;
-}
-
-function prefer(call: Call, { timeoutMs, hedge }: CallOptions): void {
-  if (timeoutMs !== undefined) call.values.set(timeoutPreference, timeoutMs);
-  if (hedge !== undefined) call.values.set(hedgePreference, hedge);
 }
 
 /**
@@ -121,8 +70,11 @@ export function toFetch(handler: Handler<HttpRequest, Response>, options: ToFetc
   const caller = new Caller(service, routeTable(settings.routes));
 
   const governed = (given: FetchInput, cancel: CancelSource | undefined): Promise<Response> => {
-    const send = (request: HttpRequest) =>
-      invoke(handler, request, caller.call(request, given.options, cancel ?? uncancelled));
+    const send = (request: HttpRequest) => {
+      const { method, path, init } = request;
+      const outgoing = { method, path, headers: init?.headers };
+      return invoke(handler, request, caller.call(outgoing, given.options, cancel ?? uncancelled));
+    };
     const first = send(given.request);
     if (given.redirect === 'manual') return first;
     return first.then((response) => {
@@ -135,7 +87,7 @@ export function toFetch(handler: Handler<HttpRequest, Response>, options: ToFetc
     });
   };
 
-  return (input, init) => {
+  const called: GovernedFetch = (input, init) => {
     let given: FetchInput;
     try {
       given = fetchInput(input, init, service);
@@ -146,6 +98,7 @@ export function toFetch(handler: Handler<HttpRequest, Response>, options: ToFetc
       return Promise.reject(error);
     }
   };
+  return governing(called, () => fetch ?? globalThis.fetch);
 }
 
 /**

@@ -211,7 +211,7 @@ class Tries<Req, Res> implements Receiver<Res> {
   /** Decides, cheapest question first; the budget comes last, so that only tries that are made cost any of it. */
   private wait(failed: FailedTry<Res>, askedMs = 0): number {
     const { settings, call } = this;
-    if (this.made >= settings.attempts || !call.idempotent || call.cancel.aborted) return never;
+    if (this.made >= settings.attempts || call.cancel.aborted || !this.harmless(failed)) return never;
     if (!this.worthwhile(failed.outcome) || askedMs > settings.maxRetryAfterMs) return never;
     const backoffMs = fullJitter(settings, this.made, settings.random);
     const waitMs = askedMs > backoffMs ? askedMs : backoffMs;
@@ -226,6 +226,12 @@ class Tries<Req, Res> implements Receiver<Res> {
       // A listener has no say in what becomes of the call.
     }
     return waitMs;
+  }
+
+  /** Whether sending it again does no more than sending it once. */
+  private harmless({ call, response }: FailedTry<Res>): boolean {
+    if (call.idempotent) return true;
+    return response !== undefined && this.settings.protocol.unseen?.(response) === true;
   }
 
   /** An endpoint that sheds load is left alone, so there has to be another. */
@@ -273,9 +279,9 @@ class Tries<Req, Res> implements Receiver<Res> {
  * Use it once in a client, outside of what picks the endpoint. Not in every layer: tries multiply, and the budget bounds
  * each layer only by itself.
  *
- * A try is repeated if it failed by the callee's fault or was shed by it, the call is idempotent, the protocol can send
- * the request again, and tries, time and budget are left. One that was shed is repeated only if another endpoint is
- * known. What was refused or cancelled on this side never is, except a try that only its own timeout ended. A call that
+ * A try is repeated if it failed by the callee's fault or was shed by it, the call is idempotent or the callee cannot have
+ * seen it, the protocol can send the request again, and tries, time and budget are left. One that was shed is repeated
+ * only if another endpoint is known. What was refused or cancelled on this side never is, except a try that only its own timeout ended. A call that
  * gets no further try ends with the last response or error, unchanged; responses before it are discarded.
  *
  * There is a wait even before the first repetition, and after a refused connection as after a slow failure: the calls

@@ -17,8 +17,13 @@ const wildcards = new Set(['', '0.0.0.0', '::', '*', '::0', '0:0:0:0:0:0:0:0']);
 
 const bare = (host: string): string => host.replace(/^\[(.*)\]$/, '$1').replace(/^::ffff:(?=\d+\.)/i, '');
 
+/** Whether a bound address means all addresses of the machine. */
+export function isWildcard(host: string): boolean {
+  return wildcards.has(bare(host));
+}
+
 function usable(host: string | undefined): host is string {
-  return host !== undefined && !wildcards.has(bare(host));
+  return host !== undefined && !isWildcard(host);
 }
 
 /**

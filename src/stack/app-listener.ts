@@ -1,16 +1,12 @@
 import type { Call } from '../core/call.js';
-import type { Clock } from '../core/clock.js';
 import { exchangeProtocol, type HttpExchange } from '../http/exchange.js';
 import { type HttpListener, type ListenerOptions, listenerDefaults, toListener } from '../http/listener.js';
 import { recover } from '../http/recover.js';
 import { type HttpHandler, serveHandler } from '../http/serve-handler.js';
-import { bbr } from '../limiter/bbr.js';
-import type { LoadSignal } from '../limiter/load.js';
 import { httpServerSemantics } from '../telemetry/http-server-semantics.js';
-import type { AppEvents } from './app-events.js';
-import { faultTeller } from './handler-fault.js';
+import { appServer, type ServerParts } from './app-server.js';
 import { checkOptions, overlay } from './policy-checks.js';
-import { type ServerPolicy, serverPolicyDefaults, serverStack } from './server-stack.js';
+import { type ServerPolicy, serverPolicyDefaults } from './server-stack.js';
 
 /** Options of {@link App.listener}. */
 export interface AppListenerOptions
@@ -49,23 +45,11 @@ export const appListenerDefaults = {
   onError: undefined,
 } as const;
 
-/** Calls that come at once after a pause of the machine are no overload yet: twice what `bbr` lets in unseen. */
-const burst = 20;
-
-/** What the listeners of one app have in common. */
-export interface ListenerParts {
-  readonly service: string;
-  readonly events: AppEvents;
-  readonly clock: Clock;
-  /** How loaded the process is; made when a listener needs it. */
-  readonly load: () => LoadSignal;
-}
-
 /** Makes the listener of an app. */
 export function appListener(
   handler: HttpHandler,
   given: AppListenerOptions,
-  { service, events, clock, load }: ListenerParts,
+  parts: ServerParts,
 ): HttpListener {
   checkOptions('listener', { known: appListenerDefaults }, given);
   const {
@@ -79,24 +63,10 @@ export function appListener(
   } = overlay<AppListenerOptions>({}, given);
   if (onError !== undefined && typeof onError !== 'function')
     throw new TypeError(`listener.onError must be a function, got ${String(onError)}`);
-  const tell = faultTeller({ events, onError });
-  const stack = serverStack(
-    {
-      ...policy,
-      // Of a server that names none: adaptive, one for the whole server.
-      limits: policy.limits ?? [
-        bbr({
-          load: load(),
-          minLimit: burst,
-          onTransition: (shedding) => events.emit('shedding', { service, shedding }),
-        }),
-      ],
-      protocol: exchangeProtocol,
-      semantics: httpServerSemantics,
-      recover: recover(tell),
-      clock,
-    },
-    serveHandler(handler, { context, onLateError: tell, clock }),
+  const stack = appServer<HttpExchange, HttpExchange>(
+    (tell) => serveHandler(handler, { context, onLateError: tell, clock: parts.clock }),
+    { ...policy, onError, protocol: exchangeProtocol, semantics: httpServerSemantics, recover },
+    parts,
   );
-  return toListener(stack, { service, routes, trust, key });
+  return toListener(stack, { service: parts.service, routes, trust, key });
 }

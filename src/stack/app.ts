@@ -3,6 +3,7 @@ import type { EndpointState } from '../balancer/balance.js';
 import type { Clock } from '../core/clock.js';
 import { GovernanceError } from '../core/errors.js';
 import type { Bus } from '../core/events.js';
+import type { Handler } from '../core/handler.js';
 import { resolveOptions } from '../core/options.js';
 import type { Random } from '../core/random.js';
 import type { GovernedFetch } from '../http/call-options.js';
@@ -11,14 +12,21 @@ import type { HttpHandler } from '../http/serve-handler.js';
 import { type LoadSignal, loadSignal } from '../limiter/load.js';
 import { apiMismatch } from '../telemetry/api-mismatch.js';
 import { governanceMetrics } from '../telemetry/governance-metrics.js';
+import {
+  type HttpClientRequest,
+  type HttpClientResponse,
+  httpClientSemantics,
+} from '../telemetry/http-client-semantics.js';
 import { AppEvents } from './app-events.js';
 import { type AppListenerOptions, appListener } from './app-listener.js';
 import { type AppOptions, appDefaults, checkAppOptions, usualDrainPauseMs } from './app-options.js';
+import { type AppServerOptions, appServer, type ServerParts } from './app-server.js';
 import { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
 import { type FetchClientOptions, fetchClient } from './fetch-client.js';
 import { answerHealth } from './health.js';
 import { type AppState, Lifecycle } from './lifecycle.js';
 import { overlay } from './policy-checks.js';
+import type { Servable } from './servable.js';
 import { type Served, Servers } from './servers.js';
 import { type AnyHttpServer, type ServeOptions, type ServeSettings, serveDefaults } from './serving.js';
 import { onTermination } from './signals.js';
@@ -61,6 +69,15 @@ export interface App {
    */
   client<Req, Res>(service: string, options: AppClientOptions<Req, Res>): ClientStack<Req, Res>;
   /**
+   * The same for a wire of HTTP, with the spans and metrics of HTTP clients: for a client that somebody else wrote.
+   *
+   * @throws TypeError when the service can be found nowhere; RangeError for options out of range
+   */
+  httpClient<Req extends HttpClientRequest, Res extends HttpClientResponse>(
+    service: string,
+    options: Omit<AppClientOptions<Req, Res>, 'semantics'>,
+  ): ClientStack<Req, Res>;
+  /**
    * Makes a governed listener for `http.createServer`, `https.createServer` or `http2.createServer`.
    *
    * The handler may be sync, async or in callback style, also an Express app. What it throws is answered with 500 and told
@@ -71,13 +88,21 @@ export interface App {
    */
   listener(handler: HttpHandler, options?: AppListenerOptions): HttpListener;
   /**
-   * Listens, registers, is ready. May be called for several servers. When it rejects, nothing of it is left: the server
-   * does not listen, is not registered, and signals do what they did before.
+   * Governs a handler of any wire as a server of this app: deadline, limits, spans and metrics, fault reports. For HTTP
+   * `listener` is shorter.
    *
-   * @throws (as a rejection) the platform's error when the port is taken, what `hooks.beforeStart` throws, the registry's
+   * @throws TypeError or RangeError for options that cannot work
+   */
+  server<Req, Res>(options: AppServerOptions<Req, Res>, handler: Handler<Req, Res>): Handler<Req, Res>;
+  /**
+   * Listens, registers, is ready. May be called for several servers, of different kinds too: of HTTP as they are, of gRPC
+   * as `grpcServer` of `keelson/grpc` makes them, others as a {@link Servable}. When it rejects, nothing of it is left: the
+   * server does not listen, is not registered, and signals do what they did before.
+   *
+   * @throws (as a rejection) TypeError for what is no server, the platform's error when the port is taken, what `hooks.beforeStart` throws, the registry's
    * refusal, GovernanceError `SHUTTING_DOWN` when the app was stopped
    */
-  serve(server: AnyHttpServer, options?: ServeOptions): Promise<Served>;
+  serve(server: AnyHttpServer | Servable, options?: ServeOptions): Promise<Served>;
   /** What each client of this app knows of its endpoints: for a debug page or a panel, not for each call. */
   snapshot(): readonly ClientSnapshot[];
   /** Answers `/healthz` and `/readyz`. @returns whether the request was one of them */
@@ -94,6 +119,15 @@ export interface App {
 /** Registries promise to take no longer than one request may; one that breaks the promise must not hold the end up. */
 const registryPatienceMs = 10_000;
 
+/** The same for a server of the user's own kind that does not keep to the time it is given to close. */
+const lateMs = 1000;
+
+/** A client of the app, until somebody closes it. */
+interface OwnClient {
+  readonly service: string;
+  readonly stack: Pick<ClientStack<never, unknown>, 'snapshot' | 'close'>;
+}
+
 class KeelsonApp implements App {
   readonly service: string;
   readonly events: AppEvents;
@@ -104,7 +138,7 @@ class KeelsonApp implements App {
   private readonly servers: Servers;
   private readonly closers: (() => void)[] = [];
   private readonly fetches = new Map<string, GovernedFetch>();
-  private readonly clients: { readonly service: string; snapshot(): readonly EndpointState[] }[] = [];
+  private readonly clients = new Set<OwnClient>();
   private readonly governed = new WeakSet<object>();
   private readonly endMetrics: () => void;
   private load: LoadSignal | undefined;
@@ -141,8 +175,7 @@ class KeelsonApp implements App {
     this.mustRun();
     const policy = overlay<FetchClientOptions>(this.options.client, options ?? {});
     const client = fetchClient(service, this.sources.resolverOf(service), { ...policy, ...this.shared() });
-    this.closers.push(() => client.stack.close());
-    this.clients.push({ service, snapshot: () => client.stack.snapshot() });
+    this.clients.add({ service, stack: client.stack });
     if (options === undefined) this.fetches.set(service, client.fetch);
     return client.fetch;
   }
@@ -157,15 +190,25 @@ class KeelsonApp implements App {
       service,
       resolver,
     });
-    this.closers.push(() => stack.close());
-    this.clients.push({ service, snapshot: () => stack.snapshot() });
-    return stack;
+    const own = { service, stack };
+    this.clients.add(own);
+    const close = (): void => {
+      this.clients.delete(own);
+      stack.close();
+    };
+    return { ...stack, close };
+  }
+
+  httpClient<Req extends HttpClientRequest, Res extends HttpClientResponse>(
+    service: string,
+    options: Omit<AppClientOptions<Req, Res>, 'semantics'>,
+  ): ClientStack<Req, Res> {
+    return this.client(service, { ...options, semantics: httpClientSemantics });
   }
 
   listener(handler: HttpHandler, options: AppListenerOptions = {}): HttpListener {
     this.mustRun();
-    const { service, events, clock } = this;
-    const governed = appListener(handler, options, { service, events, clock, load: () => this.loadSignal() });
+    const governed = appListener(handler, options, this.serverParts());
     const listener: HttpListener = options.health
       ? (req, res) => {
           if (!this.health(req as IncomingMessage, res as ServerResponse)) governed(req, res);
@@ -175,7 +218,12 @@ class KeelsonApp implements App {
     return listener;
   }
 
-  async serve(server: AnyHttpServer, options?: ServeOptions): Promise<Served> {
+  server<Req, Res>(options: AppServerOptions<Req, Res>, handler: Handler<Req, Res>): Handler<Req, Res> {
+    this.mustRun();
+    return appServer<Req, Res>(() => handler, options, this.serverParts());
+  }
+
+  async serve(server: AnyHttpServer | Servable, options?: ServeOptions): Promise<Served> {
     const settings = resolveOptions<ServeSettings>('serve', serveDefaults, options, {
       port: { min: 0, max: 65_535, integer: true },
       keepAliveTimeoutMs: { min: 0 },
@@ -197,7 +245,7 @@ class KeelsonApp implements App {
   }
 
   snapshot(): readonly ClientSnapshot[] {
-    return this.clients.map(({ service, snapshot }) => ({ service, endpoints: snapshot() }));
+    return Array.from(this.clients, ({ service, stack }) => ({ service, endpoints: stack.snapshot() }));
   }
 
   health(req: IncomingMessage, res: ServerResponse): boolean {
@@ -219,6 +267,11 @@ class KeelsonApp implements App {
 
   private shared() {
     return { ...this.parts(), caller: this.service };
+  }
+
+  private serverParts(): ServerParts {
+    const { service, events, clock } = this;
+    return { service, events, clock, load: () => this.loadSignal() };
   }
 
   private mustRun(): void {
@@ -265,11 +318,13 @@ class KeelsonApp implements App {
     await servers.deregister((step) =>
       within(lifecycle.attempt('deregister', step), registryPatienceMs, clock),
     );
-    servers.leave();
+    const close = (step: () => unknown): Promise<void> => lifecycle.attempt('close', step);
+    await servers.leave(close);
     if (servers.size > 0) await pause(drainPauseMs, clock);
-    await servers.close(closeTimeoutMs);
-    for (const close of this.closers) await lifecycle.attempt('close', close);
-    await lifecycle.attempt('close', () => this.sources.close());
+    await within(servers.close(close, closeTimeoutMs), closeTimeoutMs + lateMs, clock);
+    for (const { stack } of this.clients) await close(() => stack.close());
+    for (const closer of this.closers) await close(closer);
+    await close(() => this.sources.close());
     this.endMetrics();
     lifecycle.move('stopped');
     await lifecycle.run('afterStop');

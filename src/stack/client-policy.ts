@@ -1,6 +1,7 @@
 import type { EndpointFilter } from '../balancer/filter.js';
 import type { OutlierEjectionOptions } from '../balancer/outlier-ejection.js';
 import type { Endpoint } from '../core/endpoint.js';
+import type { ForwardMetadataOptions } from '../core/forward-metadata.js';
 import type { Gate } from '../core/gate.js';
 import type { Middleware } from '../core/handler.js';
 import type { Bounds } from '../core/options.js';
@@ -81,6 +82,12 @@ export interface ClientPolicy<Req, Res> {
    */
   readonly ejection?: Omit<OutlierEjectionOptions, 'onEjection'> | false | undefined;
   /**
+   * Metadata that goes along with each call, or `false` for none: for a service that is not of this system.
+   *
+   * @defaultValue `{}`, that is what handlers set and the global metadata of the inbound call
+   */
+  readonly metadata?: ForwardMetadataOptions | false | undefined;
+  /**
    * The caller's own middlewares around each call, inside tracing and metrics.
    *
    * @defaultValue none
@@ -118,6 +125,7 @@ export const clientPolicyDefaults = {
   limits: undefined,
   filters: undefined,
   ejection: {},
+  metadata: {},
   use: undefined,
   useAttempt: undefined,
   tracing: true,
@@ -151,7 +159,7 @@ export function checkPolicy<Req, Res>(
   checkGates(`${owner}.limits`, limits);
   checkMiddlewares(`${owner}.use`, use);
   checkMiddlewares(`${owner}.useAttempt`, useAttempt);
-  for (const field of ['retry', 'hedge', 'ejection'] as const) {
+  for (const field of ['retry', 'hedge', 'ejection', 'metadata'] as const) {
     const value: unknown = policy[field];
     if (value !== undefined && value !== false && (typeof value !== 'object' || value === null))
       throw new TypeError(`${owner}.${field} must be an object or false, got ${String(value)}`);

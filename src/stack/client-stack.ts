@@ -4,9 +4,10 @@ import type { Ejection } from '../balancer/outlier-ejection.js';
 import { standardBalancer } from '../balancer/standard-balancer.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { type Bus, createBus } from '../core/events.js';
+import { type ForwardMetadataOptions, forwardMetadata } from '../core/forward-metadata.js';
 import { guard } from '../core/guard.js';
 import { compose, type Handler } from '../core/handler.js';
-import { forwardMetadata } from '../core/metadata.js';
+import type { MetadataDrop } from '../core/metadata-limits.js';
 import { checkProtocol } from '../core/protocol.js';
 import { type Random, systemRandom } from '../core/random.js';
 import type { Wire } from '../core/wire.js';
@@ -19,6 +20,7 @@ import { retryBudget } from '../retry/retry-budget.js';
 import type { Semantics } from '../telemetry/semantics.js';
 import { type ClientPolicy, checkPolicy, clientPolicyDefaults } from './client-policy.js';
 import { endpointStack } from './endpoint-stack.js';
+import { overlay } from './policy-checks.js';
 import { clientTelemetry } from './telemetry.js';
 
 /** Options of {@link clientStack}. */
@@ -33,7 +35,7 @@ export interface ClientStackOptions<Req, Res> extends ClientPolicy<Req, Res> {
    * Chooses endpoints. It belongs to this stack alone: two stacks with one balancer would take each other's endpoints
    * away.
    *
-   * @defaultValue P2C on peak EWMA, with slow start and outlier ejection
+   * @defaultValue P2C on least response time, with slow start and outlier ejection
    */
   readonly balancer?: Balancer | undefined;
   /**
@@ -74,6 +76,8 @@ export interface ClientStack<Req, Res> {
   readonly handler: Handler<Req, Res>;
   /** Where its state changes are told. */
   readonly events: Bus;
+  /** Tells its time: deadlines of its calls are on this scale. */
+  readonly clock: Clock;
   /** What it knows of each endpoint: for panels and tests, not for each call. */
   snapshot(): readonly EndpointState[];
   /** Ends the watch and lets go of connections; calls in flight end by themselves, new ones are refused. */
@@ -151,6 +155,7 @@ export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): Cl
   const { protocol } = wire;
   const { timeoutMs = clientPolicyDefaults.timeoutMs } = options;
   const { limits = [], use = [] } = options;
+  const onDrop = (drop: MetadataDrop): void => bus.emit('metadata', { service, side: 'client', ...drop });
   const budget = retryBudget(options.retryBudget);
   const repeats = options.retry !== false || Boolean(options.hedge);
   const telemetry = clientTelemetry(
@@ -182,7 +187,8 @@ export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): Cl
   const handler = compose<Req, Res>(
     [
       ...telemetry.call,
-      forwardMetadata<Req, Res>(),
+      options.metadata !== false &&
+        forwardMetadata<Req, Res>(overlay<ForwardMetadataOptions>({ onDrop }, options.metadata ?? {})),
       ...use,
       deadline<Req, Res>({ timeoutMs, protocol, clock }),
       limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
@@ -191,5 +197,11 @@ export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): Cl
     ],
     leaf.handler,
   );
-  return { handler, events: bus, snapshot: () => leaf.snapshot(clock.now()), close: () => leaf.close() };
+  return {
+    handler,
+    events: bus,
+    clock,
+    snapshot: () => leaf.snapshot(clock.now()),
+    close: () => leaf.close(),
+  };
 }

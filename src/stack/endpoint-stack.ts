@@ -3,6 +3,7 @@ import { sre } from '../breaker/sre.js';
 import type { Clock } from '../core/clock.js';
 import type { Endpoint } from '../core/endpoint.js';
 import type { Bus } from '../core/events.js';
+import type { Gate } from '../core/gate.js';
 import { compose, type Middleware } from '../core/handler.js';
 import type { Random } from '../core/random.js';
 import type { Wire } from '../core/wire.js';
@@ -28,6 +29,21 @@ export interface EndpointStackParts<Req, Res> {
   readonly random: Random;
 }
 
+/** Called where the last call of an endpoint ends: a gate of the user's that throws is not that call's fault. */
+function disposeOf(gate: Gate): void {
+  try {
+    gate.dispose?.();
+  } catch {
+    // See above.
+  }
+}
+
+/** A gate without its brackets would else be no endpoint at all, and nobody would know why. */
+function listOf(gates: readonly Gate[]): readonly Gate[] {
+  if (Array.isArray(gates)) return gates;
+  throw new TypeError(`gates must return a list of gates, got ${String(gates)}`);
+}
+
 /**
  * Makes what stands behind one endpoint: its gates, and the way of an attempt to the wire.
  *
@@ -45,15 +61,25 @@ export function endpointStack<Req, Res>(
     ...telemetry,
     perTryMs === undefined ? undefined : attemptTimeout({ perTryMs, protocol: wire.protocol, clock }),
     // Nothing above waits.
-    propagateDeadline({ clock, from: 'pick' }),
+    wire.tellsDeadline ? undefined : propagateDeadline({ clock, from: 'pick' }),
     ...(policy.useAttempt ?? []),
   ];
   return (endpoint) => {
     const announce = (from: string, to: string): void => {
       bus.emit('breaker', { service, endpoint: endpoint.id, from, to });
     };
-    const gates = gatesOf(endpoint, announce);
     const connection = wire.connect(endpoint);
-    return { gates, handler: compose(around, connection.handler), close: () => connection.close() };
+    try {
+      const gates = listOf(gatesOf(endpoint, announce));
+      const close = (): void => {
+        connection.close();
+        for (const gate of gates) disposeOf(gate);
+      };
+      return { gates, handler: compose(around, connection.handler), close };
+    } catch (fault) {
+      // Nobody will use it, and so nobody else would.
+      connection.close();
+      throw fault;
+    }
   };
 }

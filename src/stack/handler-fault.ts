@@ -15,9 +15,12 @@ const ofLostConnection: ReadonlySet<unknown> = new Set([
   'ERR_HTTP2_INVALID_STREAM',
 ]);
 
-/** A refusal is no fault, and neither is what follows from a call that was given up. */
+/**
+ * A refusal is no fault, unless it is of what this process itself would have sent; and neither is what follows from a call
+ * that was given up.
+ */
 function isFault(error: unknown, { cancel }: Call): boolean {
-  if (isGovernanceError(error)) return false;
+  if (isGovernanceError(error)) return error.httpStatus === 500;
   if (!cancel.aborted) return true;
   const { name, code } = (typeof error === 'object' && error !== null ? error : {}) as NodeJS.ErrnoException;
   return error !== cancel.reason && name !== 'AbortError' && !ofLostConnection.has(code);

@@ -1,6 +1,8 @@
 import cluster from 'node:cluster';
 import { hostname } from 'node:os';
 import type { ServiceInstance } from '../discovery/instance.js';
+import { isWildcard } from './advertise.js';
+import type { Bound } from './servable.js';
 
 /** What an app says of itself when it registers. */
 export interface Identity {
@@ -30,9 +32,14 @@ function workerSuffix(env: NodeJS.ProcessEnv): string {
   return worker === undefined ? '' : `-w${worker}`;
 }
 
+/** Servers that are bound to one address each can have the same port on one machine. */
+function placeOf({ host, port }: Bound): string {
+  return isWildcard(host) ? `${port}` : `${host}-${port}`;
+}
+
 /** The instance that an app registers for one address. A new process is a new instance, also on an old address. */
-export function instanceFor(identity: Identity, address: string, port: number): ServiceInstance {
-  const host = `${hostname()}-${port}${workerSuffix(process.env)}`;
+export function instanceFor(identity: Identity, address: string, bound: Bound): ServiceInstance {
+  const host = `${hostname()}-${placeOf(bound)}${workerSuffix(process.env)}`;
   return {
     ...identity,
     id: `${host}-${globalThis.crypto.randomUUID().slice(0, 8)}`,

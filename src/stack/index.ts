@@ -8,10 +8,12 @@ export { createBus } from '../core/events.js';
 export { type App, type AppClientOptions, type ClientSnapshot, createApp } from './app.js';
 export { type AppListenerOptions, appListenerDefaults } from './app-listener.js';
 export { type AppOptions, appDefaults } from './app-options.js';
+export type { AppServerOptions, FaultTeller } from './app-server.js';
 export { type Announce, type ClientPolicy, clientPolicyDefaults } from './client-policy.js';
 export { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
 export type { FetchClientOptions } from './fetch-client.js';
 export type { AppState, LifecycleHooks } from './lifecycle.js';
+export type { Bound, Place, Servable } from './servable.js';
 export {
   type ServerPolicy,
   type ServerStackOptions,
@@ -19,4 +21,4 @@ export {
   serverStack,
 } from './server-stack.js';
 export type { Served } from './servers.js';
-export { type AnyHttpServer, type Bound, type ServeOptions, serveDefaults } from './serving.js';
+export { type AnyHttpServer, type ServeOptions, serveDefaults } from './serving.js';

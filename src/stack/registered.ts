@@ -3,7 +3,7 @@ import { addressOf, advertisedHost } from './advertise.js';
 import { type AppOptions, appDefaults } from './app-options.js';
 import { instanceFor } from './identity.js';
 import { overlay } from './policy-checks.js';
-import type { Bound } from './serving.js';
+import type { Bound } from './servable.js';
 
 /** A registry that cannot tell is as good as none: there are other ways to an address. */
 async function addressTowards(registrar: Pick<Registry, 'localAddress'> | undefined) {
@@ -31,5 +31,5 @@ export async function registerServer(
   if (registrar === undefined || settings.register === false) return { url, registration: undefined };
   const { zone = '', env = '', region = '', version = '', weight = 100, metadata = {} } = settings;
   const identity = { service: options.service, zone, env, region, version, weight, metadata };
-  return { url, registration: await registrar.register(instanceFor(identity, url, bound.port)) };
+  return { url, registration: await registrar.register(instanceFor(identity, url, bound)) };
 }

@@ -5,7 +5,8 @@ import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../core/clock.js';
 import { holdContinue } from '../http/expect-continue.js';
 import { closeWithConnection } from '../http/in-line.js';
-import type { AnyHttpServer } from './serving.js';
+import type { Bound, Place, Servable } from './servable.js';
+import { type AnyHttpServer, listen } from './serving.js';
 
 /** How often a server that closes is looked at, in milliseconds. */
 const sweepMs = 25;
@@ -15,29 +16,61 @@ function askToLeave(res: ServerResponse): void {
   if (res.req.httpVersionMajor === 1 && !res.headersSent) res.setHeader('connection', 'close');
 }
 
-/** Keeps what is connected to a server in mind, so that it can be let go of in order. */
-export class ServedServer {
+const noError = 0;
+
+/** The highest number that a stream can have. */
+const lastStream = 2 ** 31 - 1;
+
+/**
+ * Tells a client not to open more streams, and still takes those that are on their way.
+ *
+ * Source: RFC 9113, 6.8, "graceful shutdown".
+ */
+function sayGoodbye(session: ServerHttp2Session): void {
+  if (!session.closed && !session.destroyed) session.goaway(noError, lastStream);
+}
+
+/** What is decided for a server of `node:http` before it is served. */
+export interface ServedSettings {
+  readonly keepAliveTimeoutMs: number;
+  /** Whether a listener is one that tells a waiting client itself to send its body. */
+  readonly isGoverned: (listener: unknown) => boolean;
+}
+
+/** A server of `node:http`. Keeps what is connected to it in mind, so that it can be let go of in order. */
+export class ServedServer implements Servable {
   private readonly answering = new Set<ServerResponse>();
   private readonly sockets = new Set<Socket>();
   private readonly sessions = new Set<ServerHttp2Session>();
   private readonly events: EventEmitter;
+  /** One that listened before is not ours to close when the start fails. */
+  private readonly opens: boolean;
   private leaving = false;
 
-  /** @param governed - whether a listener is one that tells a waiting client itself to send its body */
   constructor(
     private readonly server: AnyHttpServer,
-    governed: (listener: unknown) => boolean,
+    private readonly settings: ServedSettings,
   ) {
+    this.opens = !server.listening;
     this.events = server;
     this.events.prependListener('request', this.requested);
     this.events.on('connection', this.connected);
     this.events.on('session', this.opened);
-    if (this.events.listenerCount('checkContinue') === 0 && this.events.listeners('request').some(governed))
+    const { isGoverned } = settings;
+    if (this.events.listenerCount('checkContinue') === 0 && this.events.listeners('request').some(isGoverned))
       this.events.on('checkContinue', this.expected);
   }
 
-  /** Forgets the server and leaves it as it was. */
-  detach(): void {
+  listen(place: Place): Promise<Bound> {
+    return listen(this.server, { ...place, keepAliveTimeoutMs: this.settings.keepAliveTimeoutMs });
+  }
+
+  async withdraw(clock: Clock): Promise<void> {
+    if (this.opens && this.server.listening) await this.close(0, clock);
+    else this.detach();
+  }
+
+  private detach(): void {
     this.events.off('request', this.requested);
     this.events.off('connection', this.connected);
     this.events.off('session', this.opened);
@@ -48,7 +81,7 @@ export class ServedServer {
   leave(): void {
     this.leaving = true;
     for (const res of this.answering) askToLeave(res);
-    for (const session of this.sessions) session.close();
+    for (const session of this.sessions) sayGoodbye(session);
   }
 
   /**
@@ -57,6 +90,7 @@ export class ServedServer {
    */
   close(timeoutMs: number, clock: Clock): Promise<void> {
     this.leave();
+    for (const session of this.sessions) session.close();
     const { server } = this;
     return new Promise((resolve) => {
       let sweep: Timer | undefined;
@@ -99,6 +133,7 @@ export class ServedServer {
   };
   private readonly opened = (session: ServerHttp2Session): void => {
     this.sessions.add(session);
+    if (this.leaving) sayGoodbye(session);
     session.once('close', () => this.sessions.delete(session));
   };
   /** A client that asks before it sends its body is told to go on when the call was let in, not before. */

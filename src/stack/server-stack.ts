@@ -1,3 +1,4 @@
+import { type AcceptMetadataOptions, acceptMetadata } from '../core/accept-metadata.js';
 import type { Call } from '../core/call.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Gate } from '../core/gate.js';
@@ -27,6 +28,12 @@ export interface ServerPolicy<Req, Res> {
    */
   readonly limits?: readonly Gate[] | undefined;
   /**
+   * Which metadata of trusted peers is taken, and what each call has besides.
+   *
+   * @defaultValue `{}`, that is `x-md-global-*`, which travels on, and the rest of `x-md-*`
+   */
+  readonly metadata?: AcceptMetadataOptions | undefined;
+  /**
    * The user's own middlewares: inside deadline and limits, around the handler.
    *
    * @defaultValue none
@@ -50,6 +57,7 @@ export interface ServerPolicy<Req, Res> {
 export const serverPolicyDefaults = {
   timeoutMs: Number.POSITIVE_INFINITY,
   limits: undefined,
+  metadata: {},
   use: undefined,
   tracing: true,
   metrics: true,
@@ -93,8 +101,8 @@ const isTrusted = (call: Call): boolean => call.values.get(trustedPeer) === true
  * Joins the parts of a server in the canonical order around a handler.
  *
  * Outermost first: span, metrics (both see what {@link ServerStackOptions.recover} answers), recover (everything inside
- * may throw), the caller's deadline and the server's own, limits (a call whose time is over takes no place), the user's
- * middlewares, the handler.
+ * may throw), the caller's deadline and the server's own, limits (a call whose time is over takes no place), metadata,
+ * the user's middlewares, the handler.
  *
  * @throws RangeError or TypeError for options out of range
  */
@@ -111,6 +119,7 @@ export function serverStack<Req, Res>(
       acceptDeadline({ trust: isTrusted, clock }),
       deadline({ timeoutMs: options.timeoutMs ?? serverPolicyDefaults.timeoutMs, protocol, clock }),
       limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
+      options.metadata && acceptMetadata(options.metadata),
       ...(options.use ?? []),
     ],
     handler,

@@ -2,8 +2,9 @@ import type { Clock } from '../core/clock.js';
 import type { Registrar, Registration, Registry } from '../discovery/registrar.js';
 import type { AppOptions } from './app-options.js';
 import { registerServer } from './registered.js';
+import { type Bound, isServable, type Servable } from './servable.js';
 import { ServedServer } from './served-server.js';
-import { type AnyHttpServer, type Bound, listen, type ServeSettings } from './serving.js';
+import type { AnyHttpServer, ServeSettings } from './serving.js';
 
 /** What the servers of an app need. */
 export interface ServersParts {
@@ -19,12 +20,15 @@ export interface ServersParts {
 
 /** A server that an app serves. */
 export interface Served extends Bound {
-  /** The address that others see: `http://10.0.0.7:8080`. */
+  /** The address that others see: `http://10.0.0.7:8080`, `grpc://10.0.0.7:9000`. */
   readonly url: string;
 }
 
+/** Runs one step whatever becomes of the others. */
+type Attempt = (step: () => unknown) => Promise<void>;
+
 interface Entry {
-  readonly server: ServedServer;
+  readonly server: Servable;
   readonly registration: Registration | undefined;
 }
 
@@ -41,7 +45,7 @@ export class Servers {
   }
 
   /** Listens and registers. When it fails, or the app is stopped meanwhile, nothing of it is left. */
-  async start(server: AnyHttpServer, settings: ServeSettings): Promise<Served> {
+  async start(server: AnyHttpServer | Servable, settings: ServeSettings): Promise<Served> {
     const start = this.launch(server, settings);
     this.starting.add(start);
     try {
@@ -56,37 +60,45 @@ export class Servers {
     await Promise.allSettled(this.starting);
   }
 
-  /** @param attempt - runs one step whatever becomes of the others */
-  async deregister(attempt: (step: () => unknown) => Promise<void>): Promise<void> {
+  async deregister(attempt: Attempt): Promise<void> {
     await Promise.all(this.entries.map(({ registration }) => attempt(() => registration?.deregister())));
   }
 
-  leave(): void {
-    for (const { server } of this.entries) server.leave();
+  async leave(attempt: Attempt): Promise<void> {
+    await Promise.all(this.entries.map(({ server }) => attempt(() => server.leave())));
   }
 
-  async close(timeoutMs: number): Promise<void> {
-    await Promise.all(this.entries.map(({ server }) => server.close(timeoutMs, this.parts.clock)));
+  async close(attempt: Attempt, timeoutMs: number): Promise<void> {
+    const { clock } = this.parts;
+    await Promise.all(this.entries.map(({ server }) => attempt(() => server.close(timeoutMs, clock))));
   }
 
-  private async launch(server: AnyHttpServer, settings: ServeSettings): Promise<Served> {
-    const { options, registrar, mustRun, isGoverned, clock } = this.parts;
-    const opened = !server.listening;
-    const served = new ServedServer(server, isGoverned);
+  private async launch(given: AnyHttpServer | Servable, settings: ServeSettings): Promise<Served> {
+    const { options, registrar, mustRun, clock } = this.parts;
+    const server = this.servableOf(given, settings);
     let registration: Registration | undefined;
     try {
-      const bound = await listen(server, settings);
+      const bound = await server.listen(settings);
       mustRun();
       const registered = await registerServer(registrar, options, bound);
       registration = registered.registration;
       mustRun();
-      this.entries.push({ server: served, registration });
+      this.entries.push({ server, registration });
       return { ...bound, url: registered.url };
     } catch (error) {
       await registration?.deregister().catch(() => undefined);
-      if (opened && server.listening) await served.close(0, clock);
-      else served.detach();
+      // Why the start failed tells more than why that could not be undone.
+      await server.withdraw(clock).catch(() => undefined);
       throw error;
     }
+  }
+
+  private servableOf(server: AnyHttpServer | Servable, { keepAliveTimeoutMs }: ServeSettings): Servable {
+    if (isServable(server)) return server;
+    if (typeof server?.prependListener === 'function' && 'listening' in server)
+      return new ServedServer(server, { keepAliveTimeoutMs, isGoverned: this.parts.isGoverned });
+    throw new TypeError(
+      'serve: the server must be one of node:http, node:https or node:http2, or what grpcServer makes',
+    );
   }
 }

@@ -2,19 +2,10 @@ import type { Server } from 'node:http';
 import type { Http2SecureServer, Http2Server } from 'node:http2';
 import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Bound, Place } from './servable.js';
 
 /** A server of `node:http`, `node:https` or `node:http2`. */
 export type AnyHttpServer = Server | SecureServer | Http2Server | Http2SecureServer;
-
-/** Where a server listens. */
-export interface Bound {
-  /** `http` or `https`; `h2c` for HTTP/2 without TLS, which `fetch` does not speak. */
-  readonly scheme: string;
-  /** The bound address; may be a wildcard. */
-  readonly host: string;
-  /** The port, also when 0 was asked for. */
-  readonly port: number;
-}
 
 /** Options of {@link App.serve}. */
 export interface ServeOptions {
@@ -33,7 +24,7 @@ export interface ServeOptions {
   /**
    * How long an idle connection is kept, in milliseconds; 0 or more, 0 for ever. It should be longer than that of whoever
    * connects (load balancers have 60 s), so that the client's side closes first: a request on a connection that the server
-   * is just closing is lost. No effect on HTTP/2.
+   * is just closing is lost. No effect on HTTP/2 and gRPC.
    *
    * @defaultValue `65_000`
    */
@@ -44,9 +35,7 @@ export interface ServeOptions {
 export const serveDefaults = { port: 0, host: undefined, keepAliveTimeoutMs: 65_000 } as const;
 
 /** {@link ServeOptions} with nothing left open. */
-export interface ServeSettings {
-  readonly port: number;
-  readonly host: string | undefined;
+export interface ServeSettings extends Place {
   readonly keepAliveTimeoutMs: number;
 }
 

@@ -11,6 +11,7 @@ import { lazyInstruments } from './open-telemetry.js';
 import type { InstrumentDescription, Semantics } from './semantics.js';
 import { describe } from './span-record.js';
 import { checkSemantics } from './tracing-options.js';
+import { untilEnd } from './until-end.js';
 
 /** Options of {@link metrics}. */
 export interface MetricsOptions<Req, Res> {
@@ -103,30 +104,26 @@ class Measurement<Req, Res> {
         return response;
       },
       (error: unknown) => {
-        this.end(undefined, error);
+        this.end(this.attributes(undefined, error), error);
         throw error;
       },
     );
   }
 
   private answered(response: Res): void {
-    const { protocol } = this.settings;
-    const close = (): void => this.end(response, undefined);
-    try {
-      if (protocol?.onEnd?.(response, close)) return;
-    } catch {
-      // A protocol that throws is a bug, which `guard` reports; the call must not count as active for ever.
-    }
-    close();
+    untilEnd(response, this.settings.protocol, {
+      tell: (there) => this.attributes(there, undefined),
+      close: (attributes) => this.end(attributes, undefined),
+    });
   }
 
-  private end(response: Res | undefined, error: unknown): void {
+  private end(attributes: Attributes | undefined, error: unknown): void {
     if (this.over) return;
     this.over = true;
     const { instruments, call } = this;
     instruments.active?.add(-1, this.active);
     const seconds = Math.max(0, this.settings.clock.now() - this.startedAt) / 1000;
-    describe(() => instruments.duration.record(seconds, this.attributes(response, error)));
+    if (attributes !== undefined) describe(() => instruments.duration.record(seconds, attributes));
     const thrown = error ?? (call.side === 'server' ? call.values.get(handlerError) : undefined);
     const code = ownRefusal(thrown, call);
     if (code === undefined) return;
@@ -137,12 +134,17 @@ class Measurement<Req, Res> {
     });
   }
 
-  private attributes(response: Res | undefined, error: unknown): Attributes {
+  /** `undefined` if the semantics throw. */
+  private attributes(response: Res | undefined, error: unknown): Attributes | undefined {
     const { settings, call } = this;
-    const attributes = settings.semantics.durationAttributes(this.request, response, call);
-    const type = response === undefined ? errorTypeOf(error) : settings.semantics.errorType(response);
-    if (type !== undefined) attributes['error.type'] = type;
-    return attributes;
+    let made: Attributes | undefined;
+    describe(() => {
+      const attributes = settings.semantics.durationAttributes(this.request, response, call);
+      const type = response === undefined ? errorTypeOf(error) : settings.semantics.errorType(response);
+      if (type !== undefined) attributes['error.type'] = type;
+      made = attributes;
+    });
+    return made;
   }
 }
 

@@ -12,7 +12,7 @@ import {
 import { receivedContext, receivedSpan, withRandomFlag, withReceivedBaggage } from './propagation.js';
 import type { Semantics } from './semantics.js';
 import { callerOf } from './service-name.js';
-import { describe, SpanRecord, writeError, writeResponse } from './span-record.js';
+import { answeredBy, describe, SpanRecord, writeError, writeResponse } from './span-record.js';
 import { startSpan } from './span-start.js';
 import { openScope } from './trace-scope.js';
 import type { TracingSettings } from './tracing-options.js';
@@ -85,7 +85,7 @@ class Inbound<Req, Res> {
   private enrich(span: Span, response: Res): void {
     const { semantics } = this.settings;
     span.updateName(semantics.spanName(this.request, this.call));
-    writeResponse(span, semantics, { response, call: this.call, end: undefined });
+    writeResponse(span, answeredBy(semantics, response, this.call), { call: this.call, end: undefined });
   }
 
   private run(within: Context): Promise<Res> {

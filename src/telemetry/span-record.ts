@@ -1,4 +1,4 @@
-import { diag, type Span, SpanStatusCode } from '@opentelemetry/api';
+import { type Attributes, diag, type Span, SpanStatusCode } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import { isGovernanceError } from '../core/errors.js';
 import { handlerError } from '../core/handler-error.js';
@@ -7,6 +7,7 @@ import type { Protocol } from '../core/protocol.js';
 import { verdictOf } from '../core/verdict.js';
 import { errorTypeOf } from './error-name.js';
 import type { Semantics } from './semantics.js';
+import { untilEnd } from './until-end.js';
 
 /** What is needed to write down how a call ended. */
 export interface Recording<Req, Res> {
@@ -49,16 +50,35 @@ export function writeError(span: Span, thrown: unknown, call: Call): void {
   });
 }
 
-/** Writes what a response says; `end` is how its body ended, if the wire can tell. */
-export function writeResponse<Req, Res>(
+/** What a response says of itself in a span. */
+export interface Answered {
+  readonly attributes: Attributes;
+  /** Why it counts as an error, if it does. */
+  readonly errorType: string | undefined;
+}
+
+/** What a response says; nothing if the semantics throw. */
+export function answeredBy<Req, Res>(semantics: Semantics<Req, Res>, response: Res, call: Call): Answered {
+  let said: Answered = { attributes: {}, errorType: undefined };
+  describe(() => {
+    said = {
+      attributes: semantics.responseAttributes(response, call),
+      errorType: semantics.errorType(response),
+    };
+  });
+  return said;
+}
+
+/** Writes what a response said; `end` is how its body ended, if the wire can tell. */
+export function writeResponse(
   span: Span,
-  semantics: Semantics<Req, Res>,
-  { response, call, end }: { readonly response: Res; readonly call: Call; readonly end: Outcome | undefined },
+  said: Answered,
+  { call, end }: { readonly call: Call; readonly end: Outcome | undefined },
 ): void {
-  span.setAttributes(semantics.responseAttributes(response, call));
+  span.setAttributes(said.attributes);
   if (end !== undefined && end !== 'success') span.setAttribute('keelson.outcome', end);
   const broken = end === 'failure' && call.side === 'client' ? 'body' : undefined;
-  const type = semantics.errorType(response) ?? broken;
+  const type = said.errorType ?? broken;
   const thrown = call.side === 'server' ? call.values.get(handlerError) : undefined;
   if (type === undefined) {
     // A refusal that is the caller's fault is no error of this server, and still worth finding.
@@ -97,14 +117,11 @@ export class SpanRecord<Req, Res> {
   }
 
   private answered(response: Res): void {
-    const { protocol } = this.recording;
-    const close = (end: Outcome | undefined): void => this.end(() => this.responded(response, end));
-    try {
-      if (protocol?.onEnd?.(response, close)) return;
-    } catch {
-      // A protocol that throws is a bug, which `guard` reports; the span must not stay open for it.
-    }
-    close(undefined);
+    const { semantics, protocol } = this.recording;
+    untilEnd(response, protocol, {
+      tell: (there) => answeredBy(semantics, there, this.call),
+      close: (said, end) => this.end(() => this.responded(said, end)),
+    });
   }
 
   private end(write: () => void): void {
@@ -114,9 +131,9 @@ export class SpanRecord<Req, Res> {
     this.span.end();
   }
 
-  private responded(response: Res, end: Outcome | undefined): void {
+  private responded(said: Answered, end: Outcome | undefined): void {
     this.rename();
-    writeResponse(this.span, this.recording.semantics, { response, call: this.call, end });
+    writeResponse(this.span, said, { call: this.call, end });
   }
 
   private failed(error: unknown): void {

@@ -50,3 +50,32 @@ describe('bodies that nobody reads are found by the garbage collector', () => {
     await app.stop();
   });
 });
+
+describe('the connection of a body that nobody reads any more is let go', () => {
+  const touch: Record<string, (response: Response) => unknown> = {
+    'not touched': () => undefined,
+    'looked at': ({ body }) => body,
+    'read in part': ({ body }) => body?.getReader().read(),
+    copied: (response) => response.clone().body,
+  };
+  it.each(Object.entries(touch))('%s', async (_, how) => {
+    let closed = 0;
+    const endless = http.createServer((_req, res) => {
+      res.on('close', () => closed++);
+      res.write(Buffer.alloc(5_000_000));
+    });
+    await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
+    const { port } = endless.address() as AddressInfo;
+    const app = createApp({ service: 'orders', endpoints: { users: [`http://127.0.0.1:${port}`] } });
+    const users = app.fetch('users');
+    await (async () => {
+      await how(await users('/'));
+    })();
+    await vi.waitFor(() => {
+      collect();
+      expect([app.snapshot()[0]?.endpoints[0]?.inflight, closed]).toEqual([0, 1]);
+    }, 10_000);
+    endless.close();
+    await app.stop();
+  });
+});

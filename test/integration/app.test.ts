@@ -446,6 +446,24 @@ describe('serve', () => {
     expect(await text(fetch(url))).toBe('ok');
   });
 
+  it('is another instance on another address of the machine, be it at the same port', async () => {
+    const registry = memory();
+    const one = appOf('users', { registry });
+    const { port } = await one.serve(serverOf(one, ok), { host: '127.0.0.1' });
+    const two = appOf('users', { registry });
+    try {
+      await two.serve(serverOf(two, ok), { host: '127.0.0.2', port });
+    } catch (error) {
+      // Only Linux has all of 127/8, and the port may be taken there.
+      expect((error as NodeJS.ErrnoException).code).toMatch(/EADDRNOTAVAIL|EADDRINUSE/);
+      return;
+    }
+    // By these, registries tell instances apart.
+    const names = registered(registry, 'users').map(({ hostname }) => hostname);
+    expect(new Set(names).size).toBe(2);
+    for (const name of names) expect(name).toMatch(new RegExp(`-${port}$`));
+  });
+
   it('advertises the option, else KEELSON_ADVERTISE_HOST, and neither is a wildcard', async () => {
     vi.stubEnv('KEELSON_ADVERTISE_HOST', 'users.internal');
     const app = appOf('users', { registry: memory() });
@@ -815,7 +833,7 @@ describe('stop', () => {
     const { url, port } = await app.serve(server, { host: '127.0.0.1' });
     expect(url).toBe(`h2c://127.0.0.1:${port}`);
     const session = http2.connect(`http://127.0.0.1:${port}`);
-    const away = new Promise((resolve) => session.once('goaway', resolve));
+    const away = new Promise((resolve) => session.once('goaway', (_code, last) => resolve(last)));
     const stream = session.request({ ':path': '/' });
     let body = '';
     stream.setEncoding('utf8').on('data', (part) => {
@@ -824,7 +842,8 @@ describe('stop', () => {
     const ended = new Promise((resolve) => stream.once('close', resolve));
     await vi.waitFor(() => expect(finish).toBeDefined());
     const stopping = app.stop();
-    await away;
+    // Those on their way are taken still: RFC 9113, 6.8.
+    expect(await away).toBe(2 ** 31 - 1);
     finish?.();
     await ended;
     expect(body).toBe('done');

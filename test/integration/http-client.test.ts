@@ -10,6 +10,7 @@ import {
   connectFetch,
   type FetchWireOptions,
   type GovernedFetch,
+  governedFetch,
   httpProtocol,
   toFetch,
 } from 'keelson/http';
@@ -541,4 +542,19 @@ describe('a body that does not end', () => {
     expect(new Set(released)).toEqual(new Set(['ignored']));
     expect(abandonedBodies() - before).toBeGreaterThanOrEqual(5);
   });
+});
+
+it('a call is not governed again by a fetch that governs', async () => {
+  const { fetch } = client();
+  const { host } = new URL(users.url);
+  const again = vi.fn<GovernedFetch>();
+  vi.stubGlobal('fetch', governedFetch(globalThis.fetch, { services: { [host]: again } }));
+  try {
+    expect(await (await fetch('/text')).text()).toBe('hello');
+    expect(again).not.toHaveBeenCalled();
+    await globalThis.fetch(`${users.url}/text`);
+    expect(again).toHaveBeenCalledOnce();
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });

@@ -1067,6 +1067,18 @@ describe('HTTP/2', () => {
     await empty(gate);
   });
 
+  it('streams that their client gives up without an error, while the answer waits to be read, are let go', async () => {
+    const gate = limiter(20);
+    const { session } = await over2((_req, res) => void res.end('x'.repeat(200_000)), { limits: [gate] });
+    for (let count = 0; count < 20; count++) {
+      const stream = session.request({ ':path': '/' });
+      await once(stream, 'response');
+      stream.close(http2.constants.NGHTTP2_NO_ERROR);
+    }
+    await vi.waitFor(() => expect(inflightOf(gate)).toBe(0), { timeout: 10_000 });
+    expect(session.closed).toBe(false);
+  });
+
   it('a handler that is too late ends no process', async () => {
     let late: (() => void) | undefined;
     const { session } = await over2(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { describe, expect, inject, it } from 'vitest';
-import { peer, run, subpaths } from './pack.js';
+import { foreign, run, subpaths } from './pack.js';
 
 const consumer = inject('consumer');
 const ceilings: Record<string, number> = JSON.parse(
@@ -25,6 +25,8 @@ describe('bundled by esbuild', () => {
       platform: 'node',
       target: 'node20',
       outfile,
+      // CommonJS of that kind cannot become a part of an ES module; jose is taken when the first token comes.
+      external: ['@grpc/grpc-js', 'jose'],
       logLevel: 'silent',
     });
     const counts = run(process.execPath, [outfile], consumer).trim().split(' ').map(Number);
@@ -59,7 +61,7 @@ describe('size of a subpath, minified and gzipped, without peers', () => {
       format: 'esm',
       platform: 'node',
       target: 'node20',
-      external: [peer.replace(/(?<=.)@.*/, ''), 'undici'],
+      external: foreign,
       logLevel: 'silent',
     });
     const bytes = gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length;

@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, inject, it } from 'vitest';
-import { peer, project, run, subpaths } from './pack.js';
+import { peers, project, run, subpaths } from './pack.js';
 
 const JEST = 'jest@30.5.2';
 
 it('loads every subpath in a Jest project, which is CommonJS', () => {
-  const folder = project(dirname(inject('consumer')), 'jest', [inject('tarball'), peer, JEST]);
+  const folder = project(dirname(inject('consumer')), 'jest', [inject('tarball'), ...peers, JEST]);
   const code = `test.each(${JSON.stringify(subpaths)})('%s', (name) => {
   expect(Object.keys(require(name))).not.toEqual([]);
 });

@@ -11,7 +11,7 @@ declare module 'vitest' {
     readonly tarball: string;
     /** Paths inside the tarball. */
     readonly packed: string[];
-    /** A folder elsewhere with the tarball and the required peer installed, and nothing else. */
+    /** A folder elsewhere with the tarball and the peers that some subpath imports installed, and nothing else. */
     readonly consumer: string;
   }
 }
@@ -24,6 +24,7 @@ interface Exports {
 export const pkg: {
   readonly bin: Record<string, string>;
   readonly devDependencies: Record<string, string>;
+  readonly peerDependencies: Record<string, string>;
   readonly exports: Exports;
 } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
@@ -61,7 +62,19 @@ export function project(base: string, name: string, packages: readonly string[])
   return folder;
 }
 
-export const peer = `@opentelemetry/api@${pkg.devDependencies['@opentelemetry/api']}`;
+/** The peers that are imported when a subpath is, by name; all others are handed over by the user. */
+const imported = [
+  '@opentelemetry/api',
+  '@grpc/grpc-js',
+  '@connectrpc/connect',
+  // Of Connect, which names it as a peer of its own.
+  '@bufbuild/protobuf',
+];
+
+export const peers = imported.map((name) => `${name}@${pkg.devDependencies[name]}`);
+
+/** What a bundle for measuring leaves out. */
+export const foreign = [...Object.keys(pkg.peerDependencies), ...imported];
 
 export function setup({ provide }: TestProject): () => void {
   const base = mkdtempSync(join(tmpdir(), 'keelson-package-'));
@@ -73,6 +86,6 @@ export function setup({ provide }: TestProject): () => void {
     'packed',
     packed.files.map(({ path }: { path: string }) => path),
   );
-  provide('consumer', project(base, 'consumer', [tarball, peer]));
+  provide('consumer', project(base, 'consumer', [tarball, ...peers]));
   return () => rmSync(base, { recursive: true, force: true });
 }

@@ -1,6 +1,7 @@
 import { type BalanceOptions, type Balancer, balance, type Lease } from 'keelson/balancer';
 import {
   type Call,
+  cancelSource,
   createCall,
   type Endpoint,
   fork,
@@ -204,6 +205,19 @@ describe('waiting for endpoints', () => {
   it('refuses at once when there is nothing to wait for', async () => {
     const { handler } = leaf({ resolveTimeoutMs: 0 });
     await expect(codeOf(handler('hi', call()))).resolves.toBe('NO_ENDPOINT');
+  });
+
+  it('takes no place for a call that its caller gave up before', async () => {
+    const { handler } = leaf({ maxWaiting: 1 });
+    const cancel = cancelSource();
+    const reason = new Error('gave up');
+    cancel.abort(reason);
+    const gone = createCall({ side: 'client', service: 'users', operation: 'GET', cancel });
+    await expect(handler('hi', gone)).rejects.toBe(reason);
+    expect(clock.pending).toBe(0);
+    const waiting = handler('hi', call());
+    feed.set('a');
+    await expect(waiting).resolves.toBe('from a');
   });
 
   it('is bounded', async () => {

@@ -346,6 +346,35 @@ describe('outlierEjection', () => {
     expect(failures).toBeGreaterThan(0);
   });
 
+  it('works around another one, and neither takes the calls away from the other', () => {
+    const told: string[] = [];
+    const inner = outlierEjection(roundRobin(), { onEjection: ({ endpoint: { id } }) => told.push(id) });
+    const outer = outlierEjection(inner, { consecutiveFailures: 100, minRequests: 1000 });
+    outer.update(endpoints(4), 0);
+    for (let at = 0; at < 100; at++) {
+      const lease = outer.pick(at);
+      const outcome = lease?.endpoint.id === 'e1' ? 'failure' : 'success';
+      if (at % 2 === 0) lease?.observe(outcome, at);
+      lease?.release(outcome, at);
+    }
+    expect(told).toEqual(['e1']);
+    const left = [outer, inner].flatMap((balancer) => balancer.snapshot?.(100) ?? []);
+    expect(left.map(({ inflight }) => inflight)).toEqual(left.map(() => 0));
+  });
+
+  it('counts calls in flight right though a meter throws', () => {
+    const faulty = {
+      observe: () => undefined,
+      release: () => {
+        throw new Error('meter');
+      },
+    };
+    const balancer = outlierEjection(p2c({ meter: () => ({ start: () => faulty, load: () => 1 }) }));
+    balancer.update(endpoints(2), 0);
+    for (let at = 0; at < 4; at++) expect(() => balancer.pick(at)?.release('success', at)).toThrow('meter');
+    expect(balancer.snapshot?.(4).map(({ inflight }) => inflight)).toEqual([0, 0]);
+  });
+
   it.each([
     [{ consecutiveFailures: 0 }, 'consecutiveFailures'],
     [{ failureRatio: 0 }, 'failureRatio'],

@@ -203,6 +203,36 @@ describe('p2c', () => {
     });
   });
 
+  it('gives equals equal shares of the calls that avoid one, in proportion to weight, comparing whole sets', () => {
+    const options = { meter: inflightMeter(), scanUpTo: 8, forcePickMs: Number.POSITIVE_INFINITY };
+    const avoid = { avoid: new Set(['e0']) };
+    const even = p2c({ ...options, random: seededRandom(4) });
+    even.update(endpoints(5), 0);
+    const found = shares(even, 20_000, avoid);
+    for (const id of ['e1', 'e2', 'e3', 'e4']) expect(found.get(id)).toBeCloseTo(0.25, 1.3);
+    const weighted = p2c({ ...options, random: seededRandom(4) });
+    weighted.update(
+      endpoints(3, (at) => ({ weight: at === 2 ? 10 : 100 })),
+      0,
+    );
+    expect(shares(weighted, 20_000, avoid).get('e2')).toBeCloseTo(1 / 11, 1.8);
+  });
+
+  it('does not give the share of a slow endpoint to its neighbour, comparing whole sets', () => {
+    const { meter } = scripted({ e0: 100, e1: 1, e2: 1, e3: 1, e4: 1 });
+    const balancer = p2c({
+      meter,
+      scanUpTo: 8,
+      random: seededRandom(5),
+      forcePickMs: Number.POSITIVE_INFINITY,
+    });
+    balancer.update(endpoints(5), 0);
+    const found = shares(balancer, 20_000);
+    // When e0 is drawn, two of the five places to go round from come to e1 first: 1/5 + 1/5 · 2/5.
+    expect(found.get('e1')).toBeCloseTo(0.28, 1.8);
+    for (const id of ['e2', 'e3', 'e4']) expect(found.get(id)).toBeCloseTo(0.24, 1.8);
+  });
+
   // A third of the weight has to hold at most a third of the load to be the better choice.
   it.each([
     { light: 1, heavy: 2, shareOfLight: 0.25 },

@@ -1,10 +1,27 @@
-import { createCall, currentCall, runWithCall } from 'keelson/core';
+import { createCall, currentCall, runWithCall, runWithoutCall } from 'keelson/core';
 import { afterEach, describe, expect, it } from 'vitest';
 
 const slot = Symbol.for('keelson.current.v2');
 const home = globalThis as unknown as { [slot]: { storage: unknown }; AsyncLocalStorage?: unknown };
 const host = process as { getBuiltinModule?: unknown };
 const call = (operation: string) => createCall({ side: 'server', service: 's', operation });
+
+describe('runWithoutCall', () => {
+  it('hides the call from what runs in it and all that it starts, and from nothing else', async () => {
+    const mine = call('mine');
+    const later = runWithCall(mine, () => {
+      const started = runWithoutCall(async () => {
+        const now = currentCall();
+        await Promise.resolve();
+        return [now, currentCall()];
+      });
+      expect(currentCall()).toBe(mine);
+      return started;
+    });
+    expect(await later).toEqual([undefined, undefined]);
+    expect(runWithoutCall(() => 5)).toBe(5);
+  });
+});
 
 describe('currentCall', () => {
   it('is nothing outside of a call', () => {

@@ -12,6 +12,11 @@ describe('the table of refusals', () => {
     ['BODY_IDLE', 504, 4, false],
     ['BAD_ENDPOINT', 502, 14, false],
     ['SHUTTING_DOWN', 503, 14, true],
+    ['INVALID_ARGUMENT', 400, 3, false],
+    ['INVALID_RESPONSE', 502, 13, false],
+    ['UNAUTHENTICATED', 401, 16, false],
+    ['PERMISSION_DENIED', 403, 7, false],
+    ['AUTH_UNAVAILABLE', 503, 14, true],
   ])('%s is %d in HTTP, %d in gRPC; retryable: %s', (code, http, grpc, retryable) => {
     const error = new GovernanceError(code, 'no');
     expect([error.httpStatus, error.grpcStatus, error.retryable]).toEqual([http, grpc, retryable]);
@@ -19,7 +24,7 @@ describe('the table of refusals', () => {
   });
 
   it('has no other', () => {
-    expect(Object.keys(rejections)).toHaveLength(9);
+    expect(Object.keys(rejections)).toHaveLength(14);
   });
 });
 
@@ -43,6 +48,26 @@ describe('GovernanceError', () => {
       cause,
     });
     expect(String(error)).toBe('GovernanceError: too much');
+  });
+
+  it.each<[RejectionCode, 'client' | 'server' | undefined, number, number]>([
+    ['INVALID_ARGUMENT', 'server', 400, 3],
+    ['INVALID_ARGUMENT', undefined, 400, 3],
+    ['INVALID_ARGUMENT', 'client', 500, 13],
+    ['UNAUTHENTICATED', 'client', 500, 13],
+    ['PERMISSION_DENIED', 'client', 500, 13],
+    ['AUTH_UNAVAILABLE', 'client', 503, 14],
+    ['INVALID_RESPONSE', 'client', 502, 13],
+    ['OVERLOADED', 'client', 503, 8],
+  ])('%s on side %s is answered with %d, %d', (code, side, http, grpc) => {
+    const error = refusal(code, 'no', { side });
+    expect([error.httpStatus, error.grpcStatus]).toEqual([http, grpc]);
+  });
+
+  it('has words for whoever sent the call only if it is given some', () => {
+    const answer = { text: 'age: expected number', headers: { 'www-authenticate': 'Bearer' } };
+    expect(refusal('INVALID_ARGUMENT', 'x', { answer }).answer).toBe(answer);
+    expect(refusal('INVALID_ARGUMENT', 'x').answer).toBeUndefined();
   });
 
   it('of a deadline says whether it had passed beforehand', () => {

@@ -2,6 +2,7 @@ import {
   type Call,
   cancelSource,
   createCall,
+  type Gate,
   GovernanceError,
   type GuardOptions,
   guard,
@@ -12,6 +13,7 @@ import {
   type RejectionCode,
   refusal,
 } from 'keelson/core';
+import { deadline } from 'keelson/deadline';
 import { manualClock } from 'keelson/testing';
 import { describe, expect, it } from 'vitest';
 import { recorder } from './recorder.js';
@@ -97,6 +99,26 @@ describe('guard', () => {
     await expect(run('', callOf())).rejects.toThrow('gate tryAcquire');
   });
 
+  it('releases what layers around it hold when a gate that refuses cannot say for how long', async () => {
+    const faulty: Gate = {
+      code: 'OVERLOADED',
+      tryAcquire: () => null,
+      retryAfterMs: () => {
+        throw new Error('no idea');
+      },
+    };
+    const clock = manualClock(100);
+    const inner = guard<string, number>([faulty], { protocol, clock })(answer(200));
+    const { gate, run } = setUp(inner, { clock });
+    await expect(run('', callOf())).rejects.toThrow('no idea');
+    expect(gate.log).toEqual(['acquire@100', 'release failure@100']);
+    const timed = deadline<string, number>({ timeoutMs: 1000, clock })(inner);
+    await expect(timed('', callOf())).rejects.toThrow('no idea');
+    // Nothing is left that waits for the deadline.
+    await clock.advance(20);
+    expect(clock.pending).toBe(0);
+  });
+
   it('passes feedback on', async () => {
     const feedback = () => ({ load: { cpuRatio: 0.5 } });
     const { gate, run } = setUp(answer(200), { protocol: { ...protocol, feedback } });
@@ -171,11 +193,28 @@ describe('what a rejection says of the callee', () => {
     ['RATE_LIMITED', 'client', 'unsent@100'],
     ['BAD_ENDPOINT', 'client', 'unsent@100'],
     ['SHUTTING_DOWN', 'client', 'unsent@100'],
+    ['INVALID_ARGUMENT', 'client', 'unsent@100'],
+    ['UNAUTHENTICATED', 'client', 'unsent@100'],
+    ['PERMISSION_DENIED', 'client', 'unsent@100'],
+    ['AUTH_UNAVAILABLE', 'client', 'unsent@100'],
+    ['INVALID_RESPONSE', 'client', 'failure@100'],
     ['OVERLOADED', 'server', 'failure@100'],
     ['OVERLOADED', undefined, 'failure@100'],
   ])('%s refused on the %s: %s', async (code, side, released) => {
     const { gate, run } = setUp(fail(refusal(code, 'refused', { side })));
     await expect(run('', callOf())).rejects.toMatchObject({ code });
+    expect(gate.log[1]).toBe(`release ${released}`);
+  });
+
+  it.each<[RejectionCode, string]>([
+    ['INVALID_ARGUMENT', 'ignored@100'],
+    ['UNAUTHENTICATED', 'ignored@100'],
+    ['PERMISSION_DENIED', 'ignored@100'],
+    ['AUTH_UNAVAILABLE', 'ignored@100'],
+    ['OVERLOADED', 'unsent@100'],
+  ])('%s refused by a server itself: %s, so that only what it looked at costs', async (code, released) => {
+    const { gate, run } = setUp(fail(refusal(code, 'refused', { side: 'server' })));
+    await expect(run('', callOf({ side: 'server' }))).rejects.toMatchObject({ code });
     expect(gate.log[1]).toBe(`release ${released}`);
   });
 

@@ -1,6 +1,6 @@
-import type { Clock } from 'keelson/core';
+import { type Clock, createCall, currentCall, runWithCall, systemClock } from 'keelson/core';
 import { type ManualClock, manualClock, seededRandom } from 'keelson/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 // biome-ignore lint/style/noRestrictedImports: ground that has no public name
 import { type Wheel, WheelEntry, wheelOf } from '../../../src/core/timer-wheel.js';
 
@@ -284,6 +284,51 @@ describe('the wheel of a clock that jumps', () => {
     expect(entry.firedAt).toEqual([]);
     inner.advanceSync(20 + 2048 + 2 * tick);
     expect(entry.firedAt).toHaveLength(1);
+  });
+});
+
+describe('the wheel of a platform whose timers are faked for a while', () => {
+  it('goes on with the real ones when those are back', async () => {
+    vi.useFakeTimers();
+    const lost = new Entry(systemClock, systemClock.now() + 10_000);
+    wheelOf(systemClock).add(lost);
+    vi.useRealTimers();
+    lost.cancel();
+    // Any scale but that of the fake timers, which begins at 0.
+    await vi.waitFor(() => expect(performance.now()).toBeGreaterThan(300));
+    await new Promise<void>((resolve) => {
+      wheelOf(systemClock).add(new Entry(systemClock, systemClock.now() + 30, resolve));
+    });
+    expect(wheelOf(systemClock).waiting).toBe(0);
+  });
+
+  it('goes by the fake ones though a real one has been set', () => {
+    const entry = new Entry(systemClock, systemClock.now() + 10_000);
+    wheelOf(systemClock).add(entry);
+    vi.useFakeTimers();
+    const faked = new Entry(systemClock, systemClock.now() + 60_000);
+    wheelOf(systemClock).add(faked);
+    vi.advanceTimersByTime(60_000 + 2 * tick);
+    vi.useRealTimers();
+    entry.cancel();
+    expect(faked.firedAt).toHaveLength(1);
+  });
+});
+
+describe('what fires', () => {
+  it('is part of no call, also when a call has set the timer', async () => {
+    const wheel = wheelOf(systemClock);
+    const callOf = (operation: string) => createCall({ side: 'server', service: 's', operation });
+    const running = await new Promise<unknown[]>((resolve) => {
+      const seen: unknown[] = [];
+      const see = () => {
+        if (seen.push(currentCall()) === 2) resolve(seen);
+      };
+      const now = systemClock.now();
+      runWithCall(callOf('first'), () => wheel.add(new Entry(systemClock, now + 60, see)));
+      runWithCall(callOf('second'), () => wheel.add(new Entry(systemClock, now + 30, see)));
+    });
+    expect(running).toEqual([undefined, undefined]);
   });
 });
 

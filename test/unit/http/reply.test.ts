@@ -71,6 +71,30 @@ describe('an error is answered', () => {
   });
 });
 
+describe('what a refusal has for whoever sent the call', () => {
+  const answer = { text: 'name: caf\u00e9 is too short', headers: { 'www-authenticate': 'Bearer' } };
+
+  it('is in the body and in the headers', async () => {
+    const { status, body, headers } = await reply(
+      refusal('UNAUTHENTICATED', 'x', { side: 'server', answer }),
+    );
+    expect(status).toBe('HTTP/1.1 401 Unauthorized');
+    expect(body).toBe('UNAUTHENTICATED\nname: caf\u00e9 is too short\n');
+    expect(headers.get('content-length')).toBe(
+      String(Buffer.byteLength(`UNAUTHENTICATED\n${answer.text}\n`)),
+    );
+    expect(headers.get('www-authenticate')).toBe('bearer');
+  });
+
+  it('is not passed on when a callee said it', async () => {
+    const { status, body, headers } = await reply(
+      refusal('INVALID_ARGUMENT', 'x', { side: 'client', answer }),
+    );
+    expect([status, body]).toEqual(['HTTP/1.1 500 Internal Server Error', 'INVALID_ARGUMENT\n']);
+    expect(headers.get('www-authenticate')).toBeUndefined();
+  });
+});
+
 describe('the connection', () => {
   const shed = refusal('OVERLOADED', 'x', { side: 'server' });
   it.each([

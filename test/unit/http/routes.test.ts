@@ -39,6 +39,15 @@ describe('routeTable', () => {
     ['GET', 'users/42', undefined],
     ['OPTIONS', '*', undefined],
     ['GET', '/?x=/users/42', 'GET /'],
+    ['GET', '/files/.well-known/a..b/...', 'GET /files/*'],
+    ['GET', '/files/a?back=/../b', 'GET /files/*'],
+    // What a URL makes of these lies elsewhere.
+    ['GET', '/files/../users', undefined],
+    ['GET', '/files/%2e%2E/users', undefined],
+    ['GET', '/files/.%2e/', undefined],
+    ['GET', '/files/a/./b', undefined],
+    ['GET', '/files/..', undefined],
+    ['GET', '/files/..\\users', undefined],
   ])('%s %s is %s', (method, path, operation) => {
     expect(match(method, path)).toBe(operation);
   });

@@ -303,6 +303,13 @@ describe('gates of endpoints', () => {
     );
     expect((await Promise.all([ask(), ask()])).sort()).toEqual(['200 x', 'Error: no gates']);
   });
+
+  it('that are no list say so, and the connection that nobody will use is closed', async () => {
+    const gates = () => threshold() as never;
+    const { ask, closed } = scene([answer(200)], { retry: false, gates });
+    expect(await ask()).toBe('TypeError: gates must return a list of gates, got [object Object]');
+    expect(closed).toEqual(['a']);
+  });
 });
 
 describe('the bus', () => {

@@ -1,0 +1,100 @@
+import { type AcceptMetadataOptions, acceptMetadataDefaults } from '../core/accept-metadata.js';
+import type { Call } from '../core/call.js';
+import type { Clock } from '../core/clock.js';
+import type { Handler, Middleware } from '../core/handler.js';
+import type { Protocol } from '../core/protocol.js';
+import { bbr } from '../limiter/bbr.js';
+import type { LoadSignal } from '../limiter/load.js';
+import type { Semantics } from '../telemetry/semantics.js';
+import type { AppEvents } from './app-events.js';
+import { faultTeller } from './handler-fault.js';
+import { checkOptions, overlay } from './policy-checks.js';
+import { type ServerPolicy, serverPolicyDefaults, serverStack } from './server-stack.js';
+
+/** Told of an error of a handler and of the call that it failed. */
+export type FaultTeller = (error: unknown, call: Call) => void;
+
+/** Options of {@link App.server}: how calls are governed, and what the wire knows of them. */
+export interface AppServerOptions<Req, Res> extends ServerPolicy<Req, Res> {
+  /** What the wire knows of its messages. */
+  readonly protocol: Protocol<Req, Res>;
+  /**
+   * Makes what turns a rejection into a response of the wire.
+   *
+   * @param tell - to be told of every error that is answered; it keeps refusals apart from faults by itself
+   */
+  readonly recover: (tell: FaultTeller) => Middleware<Req, Res>;
+  /**
+   * What this wire is called in spans and metrics; without it there are none.
+   *
+   * @defaultValue none
+   */
+  readonly semantics?: Semantics<Req, Res> | undefined;
+  /**
+   * Told of each fault of a handler, which is told of on the bus as `fault` too. Without it, and while nobody listens to
+   * `fault`, faults are written to the console.
+   *
+   * @defaultValue none
+   */
+  readonly onError?: FaultTeller | undefined;
+}
+
+const known = {
+  ...serverPolicyDefaults,
+  protocol: undefined,
+  recover: undefined,
+  semantics: undefined,
+  onError: undefined,
+} as const;
+
+/** Calls that come at once after a pause of the machine are no overload yet: twice what `bbr` lets in unseen. */
+const burst = 20;
+
+/** What the servers of one app have in common. */
+export interface ServerParts {
+  readonly service: string;
+  readonly events: AppEvents;
+  readonly clock: Clock;
+  /** How loaded the process is; made when a server needs it. */
+  readonly load: () => LoadSignal;
+}
+
+/**
+ * Governs a handler as a server of the app: its limiter, its telemetry, its fault reports.
+ *
+ * @param handlerOf - makes the handler; it gets what late errors are to be told to
+ */
+export function appServer<Req, Res>(
+  handlerOf: (tell: FaultTeller) => Handler<Req, Res>,
+  options: AppServerOptions<Req, Res>,
+  { service, events, clock, load }: ServerParts,
+): Handler<Req, Res> {
+  checkOptions('server', { known }, options);
+  const { onError, recover, ...rest } = options;
+  if (onError !== undefined && typeof onError !== 'function')
+    throw new TypeError(`server.onError must be a function, got ${String(onError)}`);
+  if (typeof recover !== 'function')
+    throw new TypeError(`server.recover must be a function, got ${String(recover)}`);
+  checkOptions('server.metadata', { known: acceptMetadataDefaults }, rest.metadata);
+  const tell = faultTeller({ events, onError });
+  return serverStack<Req, Res>(
+    {
+      ...rest,
+      // Of a server that names none: adaptive, one for the whole server.
+      limits: rest.limits ?? [
+        bbr({
+          load: load(),
+          minLimit: burst,
+          onTransition: (shedding) => events.emit('shedding', { service, shedding }),
+        }),
+      ],
+      metadata: overlay<AcceptMetadataOptions>(
+        { onDrop: (drop) => events.emit('metadata', { service, side: 'server', ...drop }) },
+        rest.metadata ?? {},
+      ),
+      recover: recover(tell),
+      clock,
+    },
+    handlerOf(tell),
+  );
+}
