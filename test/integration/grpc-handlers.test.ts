@@ -75,14 +75,15 @@ describe('a handler that reads by `for await`', () => {
     const at = await running({
       Chat: async (call) => {
         for await (const _ of call) break;
-        call.end({ text: 'enough' } as never);
+        call.write({ text: 'enough' });
+        call.end();
       },
       Collect: async (call) => {
         for await (const _ of call) break;
         return { text: 'enough' };
       },
     });
-    expect((await chatting(at.client, 2)).code).toBe(0);
+    expect(await chatting(at.client, 2)).toMatchObject({ code: 0, messages: [{ text: 'enough' }] });
     const answer = await new Promise((resolve) => {
       const upload = at.client.Collect(new grpc.Metadata(), {}, (error, value) => resolve(error ?? value));
       upload.write({});
