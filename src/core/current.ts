@@ -5,25 +5,9 @@ interface Storage {
   run<T>(call: Call | undefined, run: () => T): T;
 }
 
-interface Holder {
-  storage: Storage | undefined;
-}
-
-// One per process, whichever copy of the package is loaded first: what it holds is filled when it is needed.
-const slot = Symbol.for('keelson.current.v2');
-const home = globalThis as {
-  [slot]?: Holder;
-  AsyncLocalStorage?: new () => Storage;
-  process?: unknown;
-};
-
-function sharedHolder(): Holder {
-  const holder = home[slot] ?? { storage: undefined };
-  home[slot] = holder;
-  return holder;
-}
-
-const shared = sharedHolder();
+// One per process, whichever copy of the package is asked first.
+const slot = Symbol.for('keelson.current.v1');
+const home = globalThis as { [slot]?: Storage; AsyncLocalStorage?: new () => Storage; process?: unknown };
 
 /**
  * Found without an import: this folder also runs where there is no `node:async_hooks`, and a process that serves no
@@ -39,7 +23,7 @@ function storageClass(): (new () => Storage) | undefined {
 
 /** The inbound call that the running code serves, if any. Outgoing calls inherit its deadline, trace and metadata. */
 export function currentCall(): Call | undefined {
-  return shared.storage?.getStore();
+  return home[slot]?.getStore();
 }
 
 /**
@@ -49,12 +33,12 @@ export function currentCall(): Call | undefined {
  * Where the platform has no `AsyncLocalStorage` the function simply runs, and calls have to be passed on by hand.
  */
 export function runWithCall<T>(call: Call, run: () => T): T {
-  let { storage } = shared;
+  let storage = home[slot];
   if (storage === undefined) {
     const Storage = storageClass();
     if (Storage === undefined) return run();
     storage = new Storage();
-    shared.storage = storage;
+    home[slot] = storage;
   }
   return storage.run(call, run);
 }
@@ -64,6 +48,6 @@ export function runWithCall<T>(call: Call, run: () => T): T {
  * deadline, the trace or the metadata of the one that happened to begin it.
  */
 export function runWithoutCall<T>(run: () => T): T {
-  const { storage } = shared;
+  const storage = home[slot];
   return storage === undefined ? run() : storage.run(undefined, run);
 }

@@ -4,10 +4,10 @@ import net from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
-import { type App, createApp } from 'keelson';
+import { createApp } from 'keelson';
 import { type GovernedTransportOptions, governedTransport } from 'keelson/connect';
 import { isGovernanceError } from 'keelson/core';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Greeter } from '../doubles/connect-greeter.js';
 import {
   all,
@@ -24,21 +24,12 @@ import {
   speeches,
 } from '../doubles/connect-replicas.js';
 import { idle, inflight } from '../doubles/grpc-replicas.js';
+import { tidied } from '../doubles/tidied.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-const closers: (() => unknown)[] = [];
-const apps: App[] = [];
-afterEach(async () => {
-  const [used, ends] = [apps.splice(0), closers.splice(0).reverse()];
-  try {
-    for (const app of used) await idle(app);
-  } finally {
-    for (const app of used) await app.stop();
-    for (const end of ends) await end();
-  }
-});
+const { apps, closers } = tidied();
 
 async function serve(...args: Parameters<typeof replica>): Promise<Replica> {
   const made = await replica(...args);

@@ -6,10 +6,10 @@ import {
   decodeBinaryHeader,
   encodeBinaryHeader,
 } from '@connectrpc/connect';
-import { type App, type AppOptions, createApp } from 'keelson';
+import { type AppOptions, createApp } from 'keelson';
 import { type GovernedTransportOptions, governance, governedTransport } from 'keelson/connect';
 import { type Call, createCall, isGovernanceError, metadataKey, metadataOf, runWithCall } from 'keelson/core';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Greeter } from '../doubles/connect-greeter.js';
 import {
   all,
@@ -22,19 +22,10 @@ import {
   saying,
   speeches,
 } from '../doubles/connect-replicas.js';
-import { idle, inflight } from '../doubles/grpc-replicas.js';
+import { inflight } from '../doubles/grpc-replicas.js';
+import { tidied } from '../doubles/tidied.js';
 
-const closers: (() => unknown)[] = [];
-const apps: App[] = [];
-afterEach(async () => {
-  const [used, ends] = [apps.splice(0), closers.splice(0).reverse()];
-  try {
-    for (const app of used) await idle(app);
-  } finally {
-    for (const app of used) await app.stop();
-    for (const end of ends) await end();
-  }
-});
+const { apps, closers } = tidied();
 
 async function serve(speech: Speech, handlers?: GreeterImpl): Promise<Replica> {
   const made = await replica(speech, handlers);

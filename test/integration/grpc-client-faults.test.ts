@@ -5,11 +5,12 @@ import { runInNewContext } from 'node:vm';
 import * as grpc from '@grpc/grpc-js';
 import type { App } from 'keelson';
 import { type GovernedChannelOptions, governedChannel, governedClient } from 'keelson/grpc';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ended, type GreeterClient, greeter, type Message, say } from '../doubles/grpc-greeter.js';
 import { frame } from '../doubles/grpc-raw.js';
 import { endWith, ok, type RawRoute, rawServer, relayTo } from '../doubles/grpc-raw-server.js';
 import { callerOf, idle, inflight, type Replica, replica } from '../doubles/grpc-replicas.js';
+import { tidied } from '../doubles/tidied.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -17,17 +18,7 @@ const collect = runInNewContext('gc') as () => void;
 const { status } = grpc;
 const Greeter = grpc.makeClientConstructor(greeter, 'Greeter');
 
-const closers: (() => unknown)[] = [];
-const apps: App[] = [];
-afterEach(async () => {
-  const [used, ends] = [apps.splice(0), closers.splice(0).reverse()];
-  try {
-    for (const app of used) await idle(app);
-  } finally {
-    for (const app of used) await app.stop();
-    for (const end of ends) await end();
-  }
-});
+const { apps, closers } = tidied();
 
 async function serve(...args: Parameters<typeof replica>): Promise<Replica> {
   const made = await replica(...args);

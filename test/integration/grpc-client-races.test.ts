@@ -1,27 +1,17 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
-import type { App } from 'keelson';
 import { type GovernedClientOptions, governedClient } from 'keelson/grpc';
-import { afterEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { ended, type GreeterClient, greeter, type Message, say } from '../doubles/grpc-greeter.js';
 import { rawServer } from '../doubles/grpc-raw-server.js';
-import { callerOf, idle, replica } from '../doubles/grpc-replicas.js';
+import { callerOf, replica } from '../doubles/grpc-replicas.js';
+import { tidied } from '../doubles/tidied.js';
 
 // Moments in which two things happen at once.
 
 const Greeter = grpc.makeClientConstructor(greeter, 'Greeter');
 
-const closers: (() => unknown)[] = [];
-const apps: App[] = [];
-afterEach(async () => {
-  const [used, ends] = [apps.splice(0), closers.splice(0).reverse()];
-  try {
-    for (const app of used) await idle(app);
-  } finally {
-    for (const app of used) await app.stop();
-    for (const end of ends) await end();
-  }
-});
+const { apps, closers } = tidied();
 
 function clientOf(urls: readonly string[], options: Omit<GovernedClientOptions, 'service'> = {}) {
   const app = callerOf(urls);

@@ -2,28 +2,19 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import * as grpc from '@grpc/grpc-js';
-import { type App, createApp, memory } from 'keelson';
+import { createApp, memory } from 'keelson';
 import { type EjectionEvent, isGovernanceError } from 'keelson/core';
 import type { ServiceInstance } from 'keelson/discovery';
 import { type GovernedClientOptions, governedClient } from 'keelson/grpc';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ended, type GreeterClient, type GreeterHandlers, greeter, say } from '../doubles/grpc-greeter.js';
-import { callerOf, echo, idle, inflight, type Replica, replica } from '../doubles/grpc-replicas.js';
+import { callerOf, echo, inflight, type Replica, replica } from '../doubles/grpc-replicas.js';
+import { tidied } from '../doubles/tidied.js';
 
 const { status } = grpc;
 const Greeter = grpc.makeClientConstructor(greeter, 'Greeter');
 
-const closers: (() => unknown)[] = [];
-const apps: App[] = [];
-afterEach(async () => {
-  const [used, ends] = [apps.splice(0), closers.splice(0).reverse()];
-  try {
-    for (const app of used) await idle(app);
-  } finally {
-    for (const app of used) await app.stop();
-    for (const end of ends) await end();
-  }
-});
+const { apps, closers } = tidied();
 
 async function serve(...args: Parameters<typeof replica>): Promise<Replica> {
   const made = await replica(...args);

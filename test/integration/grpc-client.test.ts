@@ -9,7 +9,7 @@ import type { App, AppOptions } from 'keelson';
 import { createCall, isGovernanceError, runWithCall } from 'keelson/core';
 import { type GovernedClientOptions, governedChannel, governedClient } from 'keelson/grpc';
 import { type CompatServiceDefinition, createClient, createClientFactory, Metadata } from 'nice-grpc';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   ended,
   type GreeterClient,
@@ -19,22 +19,13 @@ import {
   say,
 } from '../doubles/grpc-greeter.js';
 import { callerOf, echo, idle, inflight, type Replica, replica } from '../doubles/grpc-replicas.js';
+import { tidied } from '../doubles/tidied.js';
 import { tracingSdk } from '../doubles/tracing-sdk.js';
 
 const { status } = grpc;
 const Greeter = grpc.makeClientConstructor(greeter, 'Greeter');
 
-const closers: (() => unknown)[] = [];
-const apps: App[] = [];
-afterEach(async () => {
-  const [used, ends] = [apps.splice(0), closers.splice(0).reverse()];
-  try {
-    for (const app of used) await idle(app);
-  } finally {
-    for (const app of used) await app.stop();
-    for (const end of ends) await end();
-  }
-});
+const { apps, closers } = tidied();
 
 async function serve(...args: Parameters<typeof replica>): Promise<Replica> {
   const made = await replica(...args);
