@@ -17,6 +17,14 @@ export interface ServerLoad {
   readonly inflight?: number;
   /** Work that waits before a new call would start; milliseconds. */
   readonly backlogMs?: number;
+  /** What one call occupies its thread for, on average; milliseconds. */
+  readonly serviceMs?: number;
+  /** Calls that it finished lately, of all its clients; per second. */
+  readonly perSecond?: number;
+  /** Calls that failed there lately; per second. */
+  readonly errorsPerSecond?: number;
+  /** Share of the calls of default priority that it let in lately, 0 to 1; absent while it refuses nobody. */
+  readonly admitRatio?: number;
 }
 
 /** Further evidence that comes with an {@link Outcome}. */

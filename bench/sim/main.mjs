@@ -1,0 +1,33 @@
+// The shipped policies in virtual time, beside their peers and the physical limit. The same seed gives the same numbers.
+//   npm run bench:sim -- [--only balancing|limiting|breaking|retrying]... [--quick] [--seed N] [--json FILE]
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { studies } from './studies.mjs';
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: Object.keys(studies) },
+    quick: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'string' },
+  },
+});
+const unknown = flags.only.filter((name) => !(name in studies));
+if (unknown.length > 0)
+  throw new RangeError(`--only must be one of ${Object.keys(studies).join(', ')}, got ${unknown.join(', ')}`);
+const seed = Number(flags.seed);
+if (!Number.isSafeInteger(seed)) throw new RangeError(`--seed must be a whole number, got ${flags.seed}`);
+
+/** @param {string} text */
+const tell = (text) => process.stderr.write(`${text}\n`);
+/** @type {Record<string, object>} */
+const results = {};
+for (const [name, load] of Object.entries(studies)) {
+  if (!flags.only.includes(name)) continue;
+  const study = await load();
+  const { text, json } = await study({ quick: flags.quick, seed, tell });
+  console.log(`\n# ${name}\n\n${text}`);
+  results[name] = json;
+}
+if (flags.json !== undefined)
+  writeFileSync(flags.json, `${JSON.stringify({ seed, quick: flags.quick, ...results }, null, 2)}\n`);
