@@ -28,6 +28,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/package/**', 'node_modules/**'],
     pool: 'threads',
+    // Most of them wait for sockets: with one worker on two cores, which is the default, both are idle half of the time.
+    maxWorkers: '150%',
     setupFiles: ['test/setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -1,7 +1,9 @@
 // What each adapter costs beside the bare client or server that it governs.
 import { contest, stubContest } from './adapters/contest.mjs';
+import { adapterVerdicts } from './adapters/goals.mjs';
 import { pairs } from './adapters/pairs.mjs';
 import { adaptersText } from './adapters/report.mjs';
+import { goalsText } from './overhead/report.mjs';
 
 /** @param {import('./parts.mjs').PartOptions} options @returns {Promise<import('./parts.mjs').PartResult>} */
 export async function adapters({ quick, tell }) {
@@ -19,5 +21,11 @@ export async function adapters({ quick, tell }) {
         : { ...figure, stubName: pair.stub.name, stub: await stubContest(pair.stub.of, effort) },
     );
   }
-  return { text: adaptersText(figures), json: { adapters: figures } };
+  const goals = adapterVerdicts(figures);
+  // Code that is still being compiled says nothing about any goal.
+  const judged = quick ? 'Goals are judged by a full run only.' : goalsText(goals);
+  return {
+    text: `${adaptersText(figures)}\n\n${judged}`,
+    json: { adapters: { figures, goals: quick ? [] : goals } },
+  };
 }

@@ -2,9 +2,9 @@
 import { verdicts } from './goals.mjs';
 import { bytesFlags, quantile } from './harness.mjs';
 import { canCount, countInstructions } from './instructions.mjs';
-import { subjects } from './overhead/subjects.mjs';
+import { goalsText, sectionsOf, tableOf } from './overhead/report.mjs';
+import { allSubjects } from './overhead/subjects.mjs';
 import { workerResult } from './processes.mjs';
-import { goalsText, sectionsOf, tableOf } from './report.mjs';
 
 // Processes differ in what the compiler happens to inline, so there are several, and their median counts.
 const efforts = {
@@ -48,7 +48,7 @@ function middleOf(runs) {
   return middle;
 }
 
-/** @param {readonly import('./harness.mjs').Case[]} cases @param {PartOptions} options @returns {Promise<Measured[]>} */
+/** @param {readonly (import('./harness.mjs').Case & { readonly subject: string })[]} cases @param {PartOptions} options @returns {Promise<Measured[]>} */
 async function measuredOf(cases, { quick, instructions, tell }) {
   const { processes, rounds, warmMs, chunkMs, sustainedMs } = quick ? efforts.quick : efforts.full;
 
@@ -100,9 +100,9 @@ async function measuredOf(cases, { quick, instructions, tell }) {
 
 /** @param {PartOptions} options @returns {Promise<import('./parts.mjs').PartResult>} */
 export async function overhead(options) {
-  const all = await subjects();
+  const all = await allSubjects();
   for (const { close } of all) close?.();
-  const cases = all.flatMap((subject) => subject.cases);
+  const cases = all.flatMap((subject) => subject.cases.map((one) => ({ ...one, subject: subject.key })));
   const measured = await measuredOf(cases, options);
   /** @type {Record<string, import('./goals.mjs').Figure>} */
   const figures = Object.fromEntries(
@@ -112,5 +112,5 @@ export async function overhead(options) {
   // Code that is still being compiled says nothing about any goal.
   const goals = options.quick ? [] : verdicts(figures);
   const judged = options.quick ? 'Goals are judged by a full run only.' : goalsText(goals);
-  return { text: `${tableOf(sections)}\n\n${judged}`, json: { sections, goals } };
+  return { text: `${tableOf(sections)}\n\n${judged}`, json: { overhead: { sections, goals } } };
 }

@@ -1,15 +1,17 @@
 // One process of measurements; `main.mjs` and `instructions.mjs` start it. Writes one JSON object to stdout.
 //   worker.mjs time|context|bytes <rounds> <warmMs> <chunkMs>
 //   worker.mjs sustained <ms> <case id>
-//   worker.mjs count <calls> <case id>
+//   worker.mjs count <calls> <case id> <subject>
 import { inContext, measureBytes, measureSustained, measureTimes, run, turn } from './harness.mjs';
-import { subjects } from './overhead/subjects.mjs';
+import { allSubjects, subjects } from './overhead/subjects.mjs';
 
 /** Small, so that what is compiled anew is used at the next one. */
 const portion = 5000;
 
 const [mode, ...rest] = process.argv.slice(2);
-const all = await subjects();
+/** Only the subject that is named, if there is one: what is counted is the whole process. */
+const only = mode === 'count' ? subjects[rest[2] ?? ''] : undefined;
+const all = only === undefined ? await allSubjects() : [await only()];
 const cases = all.flatMap((subject) => subject.cases);
 const plain = cases.filter(({ context }) => context !== true);
 

@@ -16,6 +16,7 @@ export const callers = {
   'nice-grpc': async () => (await import('./clients/nice-grpc.mjs')).niceGrpcCaller,
   connect: async () => (await import('./clients/connect.mjs')).connectCaller,
   undici: async () => (await import('./clients/undici.mjs')).undiciCaller,
+  'undici.fetch': async () => (await import('./clients/undici.mjs')).undiciFetchCaller,
 };
 
 /** @type {Readonly<Record<string, () => Promise<(app: App | undefined) => Server | Promise<Server>>>>} */
@@ -62,6 +63,7 @@ export const pairs = [
     ...client('axios', 'axios, http adapter', 'node-http'),
     stub: { of: 'axios', name: 'axios, stub adapter' },
   },
+  client('undici.fetch', 'fetch of the undici package', 'node-http'),
   client('axios.itself', 'axios, http adapter, `axios` given', 'node-http'),
   client('grpc-js', 'grpc-js, unary', 'grpc'),
   client('nice-grpc', 'nice-grpc, unary', 'grpc'),

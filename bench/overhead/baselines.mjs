@@ -14,7 +14,7 @@ export function baselines() {
     cases: [
       { id: 'bare', name: 'await fn()', batch: awaited(answer) },
       { id: 'wrap', name: 'await (async () => await fn())()', batch: awaited(wrapped) },
-      { id: 'sync', name: 'fn(), no await', batch: told(({ now }) => (now > 0 ? 1 : 0)) },
+      { id: 'sync', name: 'fn(), no await', against: 'sync', batch: told(({ now }) => (now > 0 ? 1 : 0)) },
     ],
   };
 }

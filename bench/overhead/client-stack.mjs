@@ -53,7 +53,7 @@ const full = { semantics, caller: 'orders' };
 const layers = [
   ['client.least', 'clientStack: call and leaf, round robin', least],
   ['client.balancer', '+ standardBalancer', { ...without(least, 'balancer') }],
-  ['client.breaker', '+ sre per endpoint', { ...without(least, 'balancer', 'gates') }],
+  ['client.breaker', '+ evidence per endpoint', { ...without(least, 'balancer', 'gates') }],
   ['client.retry', '+ retry with budget', { ...without(least, 'balancer', 'gates', 'retry') }],
   ['client.deadline', '+ deadline of 10 s', {}],
   ['client.full', '+ tracing and metrics, no SDK = clientStack, all defaults', full],

@@ -1,15 +1,18 @@
-import { sre, threshold } from 'keelson/breaker';
+import { evidence, sre, threshold } from 'keelson/breaker';
 import { allOf } from 'keelson/core';
-import { bbr, concurrency, rate } from 'keelson/limiter';
+import { bbr, concurrency, gradient, rate, vegas } from 'keelson/limiter';
 import { awaited, told } from '../harness.mjs';
 import { answer } from './baselines.mjs';
 
 /** Each case has gates of its own. @type {Record<string, () => import('keelson/core').Gate>} */
 const gates = {
+  evidence: () => evidence(),
   sre: () => sre(),
   threshold: () => threshold(),
   // Not the load of this machine: a limiter that begins to refuse is not what is measured.
   bbr: () => bbr({ load: () => 0.5 }),
+  gradient: () => gradient({ initialLimit: 100 }),
+  vegas: () => vegas({ initialLimit: 100 }),
   concurrency: () => concurrency({ limit: 100 }),
   rate: () => rate({ perSecond: 1e9 }),
   'allOf(sre, concurrency)': () => allOf([sre(), concurrency({ limit: 100 })]),

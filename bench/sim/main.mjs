@@ -1,7 +1,8 @@
 // The shipped policies in virtual time, beside their peers and the physical limit. The same seed gives the same numbers.
-//   npm run bench:sim -- [--only balancing|limiting|breaking|retrying]... [--quick] [--seed N] [--json FILE]
-import { writeFileSync } from 'node:fs';
+//   npm run bench:sim -- [--only balancing|limiting|breaking|retrying|series]... [--quick] [--seed N] [--json FILE]
 import { parseArgs } from 'node:util';
+import { writeJson } from '../json-file.mjs';
+import { provenance } from '../provenance.mjs';
 import { studies } from './studies.mjs';
 
 const { values: flags } = parseArgs({
@@ -30,4 +31,4 @@ for (const [name, load] of Object.entries(studies)) {
   results[name] = json;
 }
 if (flags.json !== undefined)
-  writeFileSync(flags.json, `${JSON.stringify({ seed, quick: flags.quick, ...results }, null, 2)}\n`);
+  writeJson(flags.json, { about: provenance('bench:sim', { quick: flags.quick, seed }), ...results });

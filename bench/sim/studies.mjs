@@ -13,4 +13,5 @@ export const studies = {
   limiting: async () => (await import('./limiting/study.mjs')).limiting,
   breaking: async () => (await import('./breaking/study.mjs')).breaking,
   retrying: async () => (await import('./retrying/study.mjs')).retrying,
+  series: async () => (await import('./series/study.mjs')).series,
 };

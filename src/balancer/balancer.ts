@@ -14,7 +14,7 @@ export interface Witness {
 export interface Lease<E extends Endpoint> extends Permit {
   /** Who was picked. */
   readonly endpoint: E;
-  /** Why that one, in a word: `p2c`, `forced`, `only`, `hash`. */
+  /** Why that one, in a word: `least`, `p2c`, `forced`, `only`, `hash`. */
   readonly reason: string;
   /** Lets somebody hear how this call ends, beside those who do already. Without this the lease has to be wrapped, for each call. */
   attend?(witness: Witness): void;
@@ -46,7 +46,7 @@ export interface EndpointSnapshot {
 
 /** Chooses among endpoints. Synchronous, and told the time. */
 export interface Balancer<E extends Endpoint = Endpoint> {
-  /** Replaces the set. State of endpoints that stay (same id) is kept; of those that left, dropped after their last lease. */
+  /** Replaces the set. State of endpoints that stay (same id) is kept; of those that left, dropped after their last lease or some seconds later. */
   update(endpoints: readonly E[], now: number): void;
   /** @returns a lease, or `null` when there is nobody to pick */
   pick(now: number, hint?: PickHint): Lease<E> | null;

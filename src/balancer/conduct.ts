@@ -6,25 +6,51 @@ const buckets = 10;
 const requests = 0;
 const failures = 1;
 
-/** Requests and failures over a sliding window. */
+/**
+ * Requests and failures over a sliding window. Successes, which are nearly all, are only counted up, and booked together when
+ * somebody looks or a part of a bucket has passed.
+ */
 export class Tally {
   private readonly counter: RollingCounter;
+  private readonly bookingMs: number;
+  /** Successes that are not booked yet, and when the first of them was. */
+  private unbooked = 0;
+  private since = 0;
 
   constructor(windowMs: number) {
     this.counter = new RollingCounter(windowMs, buckets, 2);
+    this.bookingMs = windowMs / buckets / 4;
   }
   add(failed: boolean, now: number): void {
-    this.counter.add(now, requests);
-    if (failed) this.counter.add(now, failures);
+    if (failed) {
+      this.book();
+      this.counter.add(now, requests);
+      this.counter.add(now, failures);
+      return;
+    }
+    const passedMs = now - this.since;
+    if (this.unbooked === 0 || !(passedMs >= 0 && passedMs < this.bookingMs)) {
+      this.book();
+      this.since = now;
+    }
+    this.unbooked++;
   }
   requests(now: number): number {
+    this.book();
     return this.counter.total(now, requests);
   }
   failures(now: number): number {
     return this.counter.total(now, failures);
   }
   reset(): void {
+    this.unbooked = 0;
     this.counter.reset();
+  }
+
+  private book(): void {
+    if (this.unbooked === 0) return;
+    this.counter.add(this.since, requests, this.unbooked);
+    this.unbooked = 0;
   }
 }
 

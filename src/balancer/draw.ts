@@ -8,6 +8,35 @@ export function indexBelow(count: number, random: Random): number {
   return index >= 0 && index < count ? index : 0;
 }
 
+/**
+ * A generator of its own for what is drawn at each pick, begun anew from the given one at each update: `random()` of the
+ * platform costs more than all the rest of a draw.
+ *
+ * Source: G. Marsaglia, "Xorshift RNGs", 2003; 32 bits, shifts 13, 17, 5.
+ */
+export function quickRandom(random: Random): Random {
+  // Not 0: it would stay there.
+  let state = indexBelow(2 ** 32, random) | 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+/** The same items in an order of chance (Fisher and Yates). */
+export function shuffled<T>(items: readonly T[], random: Random): readonly T[] {
+  const order = [...items];
+  for (let last = order.length - 1; last > 0; last--) {
+    const at = indexBelow(last + 1, random);
+    const item = order[last] as T;
+    order[last] = order[at] as T;
+    order[at] = item;
+  }
+  return order;
+}
+
 /** Draws that hit somebody who is not wanted, before it looks for a neighbour instead. */
 const redraws = 8;
 
@@ -20,6 +49,8 @@ const redraws = 8;
 export class Draw<M extends Member<Endpoint>> {
   private readonly keep: Float64Array | undefined;
   private readonly alias: Int32Array | undefined;
+  /** Whether shares differ. */
+  readonly weighted: boolean;
 
   /**
    * @param members - at least one, or nothing may be drawn
@@ -32,7 +63,8 @@ export class Draw<M extends Member<Endpoint>> {
     weighted: boolean,
   ) {
     const first = members[0]?.weight;
-    if (!weighted || members.every(({ weight }) => weight === first)) return;
+    this.weighted = weighted && members.some(({ weight }) => weight !== first);
+    if (!this.weighted) return;
     const count = members.length;
     const total = members.reduce((sum, { weight }) => sum + weight, 0);
     const keep = Float64Array.from(members, ({ weight }) => (weight * count) / total);

@@ -16,6 +16,8 @@ export class Member<E extends Endpoint> {
   weight = 1;
   /** The update that last named it. */
   seenIn = 0;
+  /** When an update first did not. */
+  leftAt = Number.NEGATIVE_INFINITY;
   private ramp: SlowStart | undefined = undefined;
   private warmAt = Number.NEGATIVE_INFINITY;
 
@@ -48,6 +50,10 @@ export class Member<E extends Endpoint> {
   /** A call starts. */
   start(_now: number): Permit {
     return freePermit;
+  }
+  /** Something that a call told may have changed its load. */
+  moved(): void {
+    // Only balancers that remember loads have to know.
   }
   /** What an observer is shown as its load. */
   load(_now: number): number | undefined {
@@ -94,6 +100,7 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {
     if (this.answered) return;
     this.answered = true;
+    this.member.moved();
     this.permit.observe(outcome, now, feedback);
     this.witness?.heard(outcome, now);
   }
@@ -104,6 +111,7 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
     const heard = this.answered;
     this.answered = true;
     member.inflight--;
+    member.moved();
     if (member.inflight === 0) this.set.forgetLeaver(member);
     // All counts first: a meter of the user's that throws must not cost a place in flight for ever.
     witness?.ended();
@@ -116,7 +124,8 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
  * The endpoints of a balancer, each with its state. The array is rebuilt by {@link update} only, so that a pick
  * allocates nothing but its lease.
  *
- * A member that leaves is remembered while it has leases: if it comes back before they end, it is the same member.
+ * A member that leaves is remembered while it has leases, and as long as the set is told to: if it comes back before, it is the
+ * same member.
  */
 export class EndpointSet<E extends Endpoint, M extends Member<E>> {
   /** Those that may be picked, each once, in the order of the list. */
@@ -127,10 +136,12 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
   /**
    * @param make - makes the state of a newcomer
    * @param ramp - how newcomers start; without it, at full weight
+   * @param keepMs - how long to remember one that has left, at least
    */
   constructor(
     private readonly make: (endpoint: E, now: number) => M,
     private readonly ramp?: SlowStart | undefined,
+    private readonly keepMs = 0,
   ) {}
 
   /** How many it remembers: the members, and leavers that still have leases. */
@@ -150,8 +161,13 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
       members.push(member);
     }
     this.members = members;
-    for (const member of this.known.values()) if (member.inflight === 0) this.forgetLeaver(member);
+    for (const member of this.known.values()) if (member.seenIn !== this.updates) this.away(member, now);
     if (this.ramp !== undefined) this.callOffRamps(now);
+  }
+
+  /** The one of that id, a leaver that still has leases included. */
+  find(id: string): M | undefined {
+    return this.known.get(id);
   }
 
   /** Takes a lease on a member. */
@@ -161,9 +177,9 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
     return new MemberLease(this, member, permit, reason);
   }
 
-  /** Drops the state of a member that has left; one that is in the list stays. */
+  /** Drops the state of a member that has left, unless the next update is to do so; one that is in the list stays. */
   forgetLeaver(member: M): void {
-    if (member.seenIn !== this.updates) this.known.delete(member.endpoint.id);
+    if (member.seenIn !== this.updates && this.keepMs === 0) this.known.delete(member.endpoint.id);
   }
 
   /** One entry per member. */
@@ -176,6 +192,12 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
       load: member.load(now),
       ejectedUntil: undefined,
     }));
+  }
+
+  private away(member: M, now: number): void {
+    if (member.seenIn === this.updates - 1) member.leftAt = now;
+    const remembered = Math.abs(now - member.leftAt) < this.keepMs;
+    if (member.inflight === 0 && !remembered) this.known.delete(member.endpoint.id);
   }
 
   private join(endpoint: E, now: number): M {

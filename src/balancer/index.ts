@@ -1,5 +1,6 @@
 /**
- * Choosing among endpoints: two choices by load, turns, chance, hashing; filters and subsets; slow start; ejection.
+ * Choosing among endpoints: by what servers report, two choices by load, turns, chance, hashing; filters and subsets; slow start;
+ * ejection.
  *
  * @module
  */
@@ -12,10 +13,12 @@ export {
   type Leaf,
 } from './balance.js';
 export type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
+export { type C3Options, c3, c3Defaults } from './c3.js';
 export type { EndpointStack } from './crew.js';
 export { type EndpointFilter, filtered, inVersion, labelled } from './filter.js';
 export { inflightMeter } from './inflight-meter.js';
 export { kratosV1, kratosV2, kratosV3 } from './kratos.js';
+export { type LeastLoadOptions, leastLoad, leastLoadDefaults } from './least-load.js';
 export type { LoadMeter, Metering } from './meter.js';
 export { type NearZoneOptions, nearZone, nearZoneDefaults } from './near-zone.js';
 export {
@@ -29,6 +32,7 @@ export { type PeakEwmaOptions, peakEwma, peakEwmaDefaults } from './peak-ewma.js
 export { type RendezvousOptions, rendezvous, rendezvousDefaults } from './rendezvous.js';
 export { type ResponseTimeOptions, responseTime, responseTimeDefaults } from './response-time.js';
 export { type RoundRobinOptions, roundRobin, roundRobinDefaults } from './round-robin.js';
+export { type ServerBacklogOptions, serverBacklog, serverBacklogDefaults } from './server-backlog.js';
 export { type SlowStartOptions, slowStartDefaults } from './slow-start.js';
 export {
   type StandardBalancerOptions,

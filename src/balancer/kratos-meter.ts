@@ -10,6 +10,8 @@ export interface KratosFormula {
   refreshMs(lagNs: number): number;
   /** Whether calls in flight that are older than the average count. */
   readonly predicts: boolean;
+  /** How many of so many calls in flight have to be older for that. */
+  quorum(running: number): number;
   /** Whether endpoints with bad health or a busy server are unfit. */
   readonly judges: boolean;
 }
@@ -79,7 +81,7 @@ export class KratosMeter implements LoadMeter {
     this.running[permit.slot] = last;
   }
 
-  /** Mean age of the calls older than the average, if they are more than half of those in flight. */
+  /** Mean age of the calls older than the average, if they are enough of those in flight. */
   private predict(now: number): number {
     const age = now - this.predictedAt;
     if (age >= 0 && age < this.formula.refreshMs(this.lagNs)) return this.predictedNs;
@@ -92,8 +94,8 @@ export class KratosMeter implements LoadMeter {
       late++;
       sumNs += ageNs;
     }
-    const half = Math.floor((this.inflight - 1) / 2) + 1;
-    this.predictedNs = late >= half ? Math.trunc(sumNs / late) : 0;
+    const quorum = this.formula.quorum(this.inflight - 1);
+    this.predictedNs = late >= quorum ? Math.trunc(sumNs / late) : 0;
     return this.predictedNs;
   }
 }

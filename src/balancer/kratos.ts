@@ -8,6 +8,7 @@ const first: KratosFormula = {
   load: (lagNs, inflight, cpu) => cpu * (Math.sqrt(lagNs) + 1) * inflight,
   refreshMs: () => 0,
   predicts: false,
+  quorum: () => Number.POSITIVE_INFINITY,
   judges: true,
 };
 
@@ -15,6 +16,8 @@ const second: KratosFormula = {
   load: (lagNs, inflight) => (lagNs === 0 ? 10_000 * msInNs : lagNs) * inflight,
   refreshMs: (lagNs) => Math.min(200, Math.max(5, lagNs / msInNs / 5)),
   predicts: true,
+  // `count > len/2 + 1` there: of three calls, all.
+  quorum: (running) => Math.floor(running / 2) + 2,
   judges: false,
 };
 
@@ -22,6 +25,7 @@ const third: KratosFormula = {
   load: (lagNs, inflight) => (lagNs === 0 ? 1e5 : Math.floor(Math.sqrt(lagNs + 5 * msInNs))) * inflight,
   refreshMs: () => 5,
   predicts: true,
+  quorum: (running) => Math.floor(running / 2) + 1,
   judges: false,
 };
 

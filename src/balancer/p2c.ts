@@ -225,8 +225,9 @@ class P2c<E extends Endpoint> implements Balancer<E> {
  * Power of two choices: draws two different endpoints at random and takes the one with the lower load. Constant time
  * per pick, and the most loaded endpoint is never picked but when it is forced.
  *
- * The right choice for nearly every service. Not for calls that should find a warm cache: {@link rendezvous}. It
- * sees this client's own calls only, so with many clients and few calls each it is little better than chance.
+ * The usual choice of other frameworks, and right for meters that cost much to read. With many clients and few calls each, two
+ * endpoints drawn by chance are two of which a client knows next to nothing: {@link leastLoad} finds the one that it has good
+ * news of. Not for calls that should find a warm cache: {@link rendezvous}.
  *
  * @throws TypeError or RangeError for options that are unknown or out of range
  * @example

@@ -11,6 +11,8 @@ export {
   breakerModes,
   type TransitionHook,
 } from './breaker.js';
+export { evidence } from './evidence.js';
+export { type EvidenceOptions, type EvidenceSettings, evidenceDefaults } from './evidence-options.js';
 export { type SreOptions, type SreSettings, sre, sreDefaults } from './sre.js';
 export { sreKratosV1, sreKratosV2, sreKratosV3 } from './sre-presets.js';
 export { threshold } from './threshold.js';

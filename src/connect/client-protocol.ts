@@ -29,7 +29,7 @@ function classify(answer: ConnectAnswer | undefined): Outcome {
  */
 export const connectClientProtocol: Protocol<ConnectRequest, ConnectAnswer> = {
   classify,
-  feedback: ({ error, response }) => feedbackOf(error, response?.header),
+  feedback: ({ error, response }) => feedbackOf(error, response),
   onEnd: (answer, done) => ours(answer)?.onEnd(done) ?? false,
   replay: (request) => (outgoing(request).replayable ? request : undefined),
   unseen: ({ unseen }) => unseen,

@@ -13,11 +13,15 @@ import { refusal } from '../core/errors.js';
 import { type Handler, invoke } from '../core/handler.js';
 import { handlerError } from '../core/handler-error.js';
 import { callOver } from '../core/over.js';
+import { retriedBelow } from '../core/retried-below.js';
+import { trustedPeer } from '../core/trust.js';
+import type { LoadTeller } from '../http/load-teller.js';
 import { markCall } from './call-of.js';
 import type { ConnectExchange } from './connect-exchange.js';
+import { errorWithLoad, tellLoad } from './load-headers.js';
 import { Output, type OutputHost } from './output.js';
 import { arrivalOf, type Peer } from './peer.js';
-import { errorForClient } from './refusal-error.js';
+import { errorForClient, errorRetriedBelow } from './refusal-error.js';
 import { pathOf, type RpcMethod } from './rpc-method.js';
 
 /** What runs the handler, and the interceptors between it and us. */
@@ -36,6 +40,8 @@ export interface InboundParts {
   /** Told of errors that nobody waits for any more. */
   readonly tell: (error: unknown, call: Call) => void;
   readonly abandonedMs: number;
+  /** Writes what is told of the load; `undefined` where nobody is told. */
+  readonly teller: LoadTeller | undefined;
 }
 
 /**
@@ -86,14 +92,15 @@ export class InboundCall implements ConnectExchange, OutputHost {
     this.outer = call;
     return new Promise((resolve, reject) => {
       // A handler may not heed its signal, and nobody need wait for it.
-      cancel.onAbort(() => reject(errorForClient(cancel.reason)));
+      cancel.onAbort(() => reject(this.errorToTell(cancel.reason)));
       if (incoming.signal.aborted) this.aborted();
       else incoming.signal.addEventListener('abort', this.aborted, { once: true });
       invoke(this.parts.stack, this, call)
         .catch((error: unknown) => this.fail(error))
         .then(() => {
-          if (this.error === undefined || this.output !== undefined) resolve(this.response as Outgoing);
-          else reject(errorForClient(this.error));
+          if (this.error === undefined || this.output !== undefined)
+            resolve(this.told(this.response as Outgoing));
+          else reject(this.errorToTell(this.error));
         }, reject);
     });
   }
@@ -153,6 +160,24 @@ export class InboundCall implements ConnectExchange, OutputHost {
 
   failedLate(error: unknown): void {
     if (!(error instanceof ConnectError)) this.parts.tell(error, this.call as Call);
+  }
+
+  private told(response: Outgoing): Outgoing {
+    const teller = this.tellerForPeer();
+    if (teller !== undefined) tellLoad(response, teller, this.header);
+    return response;
+  }
+
+  private errorToTell(error: unknown): unknown {
+    const teller = this.tellerForPeer();
+    const ours = errorForClient(error);
+    const told = retriedBelow(this.outer) ? errorRetriedBelow(ours) : ours;
+    return teller === undefined ? told : errorWithLoad(told, teller, this.header);
+  }
+
+  private tellerForPeer(): LoadTeller | undefined {
+    const { teller } = this.parts;
+    return teller?.tells(this.outer?.values.get(trustedPeer) === true) ? teller : undefined;
   }
 
   private async handle(call: Call): Promise<void> {

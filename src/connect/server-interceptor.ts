@@ -3,6 +3,12 @@ import { type Call, createCall } from '../core/call.js';
 import { runWithCall } from '../core/current.js';
 import { resolveOptions } from '../core/options.js';
 import { trustedPeer } from '../core/trust.js';
+import {
+  type LoadSource,
+  loadTeller,
+  type ReportLoadOptions,
+  reportLoadDefaults,
+} from '../http/load-teller.js';
 import { inboundPriority } from '../http/priority.js';
 import type { App } from '../stack/app.js';
 import type { FaultTeller } from '../stack/app-server.js';
@@ -21,7 +27,9 @@ import { underListener } from './under-listener.js';
 export type ServerSource = Pick<App, 'service' | 'server'>;
 
 /** Options of {@link serverInterceptor}. */
-export interface ServerInterceptorOptions extends ServerPolicy<ConnectExchange, ConnectExchange> {
+export interface ServerInterceptorOptions
+  extends ServerPolicy<ConnectExchange, ConnectExchange>,
+    ReportLoadOptions {
   /**
    * Whose deadline, priority, baggage and `x-md-global-*` metadata are believed: `'private'` for peers on loopback and
    * private networks, which are known by `peerContext` only. A function is asked for each call; what it throws counts as
@@ -66,6 +74,7 @@ export const serverInterceptorDefaults = {
   key: undefined,
   context: true,
   abandonedMs: 30_000,
+  ...reportLoadDefaults,
 } as const;
 
 /** What is decided here; the rest is the app's. */
@@ -115,23 +124,26 @@ function opener(service: string, { trust, key }: Settings): (exchange: InboundCa
 
 /** Joins the stack of the app to the calls of one server. */
 function partsOf(app: ServerSource, options: ServerInterceptorOptions): InboundParts {
-  const { trust, key, context, abandonedMs, ...policy } = options;
+  const { trust, key, context, abandonedMs, reportLoad, loadFormats, ...policy } = options;
   const settings = settingsOf({ trust, key, context, abandonedMs });
   let tell: FaultTeller = () => undefined;
+  let load: LoadSource | undefined;
   const run = (exchange: ConnectExchange, call: Call) => (exchange as InboundCall).run(call);
   const stack = app.server<ConnectExchange, ConnectExchange>(
     {
       ...policy,
       protocol: connectServerProtocol,
       semantics: connectServerSemantics,
-      recover: (told) => {
+      recover: (told, source) => {
         tell = told;
+        load = source;
         return recoverConnect(told);
       },
     },
     settings.context ? (exchange, call) => runWithCall(call, () => run(exchange, call)) : run,
   );
-  return { stack, tell, open: opener(app.service, settings), abandonedMs: settings.abandonedMs };
+  const teller = loadTeller('serverInterceptor', { reportLoad, loadFormats }, load);
+  return { stack, tell, teller, open: opener(app.service, settings), abandonedMs: settings.abandonedMs };
 }
 
 /** Asked by whoever decides whether the server gets calls at all: a limit must not make it look dead. */

@@ -1,15 +1,17 @@
 import { ConnectError } from '@connectrpc/connect';
 import { nameOperation } from '../core/call.js';
+import { retriedBelow } from '../core/retried-below.js';
 import type { ServedCall } from '../http/served-call.js';
 import { markCall } from './call-of.js';
 import type { Incoming, InnerHandler, Outgoing } from './inbound-call.js';
-import { errorForClient } from './refusal-error.js';
+import { errorForClient, errorRetriedBelow } from './refusal-error.js';
 import { pathOf } from './rpc-method.js';
 
 /** Whoever governs the request hears of the fault, and whoever sent it gets its code. */
 function answered(error: unknown, served: ServedCall): unknown {
   if (!(error instanceof ConnectError)) served.note(error);
-  return errorForClient(error);
+  const told = errorForClient(error);
+  return retriedBelow(served.call) ? errorRetriedBelow(told) : told;
 }
 
 async function* throughTo<Message>(messages: AsyncIterable<Message>, served: ServedCall) {

@@ -14,7 +14,7 @@ export interface Attempt {
   readonly avoid: ReadonlySet<string> | undefined;
   /** Who was picked. */
   endpoint: Endpoint | undefined;
-  /** Why that one, in a word: `p2c`, `forced`, `only`, `hash`. */
+  /** Why that one, in a word: `least`, `p2c`, `forced`, `only`, `hash`. */
   reason: string | undefined;
   /** How many endpoints there were to pick from, if whoever picks says so. */
   choices: number | undefined;

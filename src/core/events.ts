@@ -18,6 +18,18 @@ export interface SheddingEvent {
   /** Whether it refuses now. */
   readonly shedding: boolean;
 }
+/**
+ * Requests were refused before calls were made of them, since the last such event. No span and no duration tells of
+ * these; a refusal of a call is told by both.
+ */
+export interface RejectedEvent {
+  /** Service whose limiter it is. */
+  readonly service: string;
+  /** The reason. */
+  readonly code: string;
+  /** How many. */
+  readonly count: number;
+}
 /** An endpoint was taken out of the picks, or came back. */
 export interface EjectionEvent {
   /** Service that is called. */
@@ -93,6 +105,8 @@ export interface GovernanceEvents {
   breaker: (event: BreakerEvent) => void;
   /** A limiter started or stopped refusing. */
   shedding: (event: SheddingEvent) => void;
+  /** Requests were refused before they were calls; at most ten times a second. */
+  rejected: (event: RejectedEvent) => void;
   /** An endpoint was ejected or returned. */
   ejection: (event: EjectionEvent) => void;
   /** The instances of a service changed. */

@@ -24,6 +24,7 @@ export { type Cancellation, type CancelSource, cancelledBy, cancelSource, uncanc
 export { type Carrier, carrier } from './carrier.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export { currentCall, runWithCall, runWithoutCall } from './current.js';
+export { type EarlyRefuser, isEarlyRefuser } from './early-refusal.js';
 export type { Endpoint } from './endpoint.js';
 export {
   GovernanceError,
@@ -45,6 +46,7 @@ export type {
   LifecycleEvent,
   MetadataEvent,
   RegistryEvent,
+  RejectedEvent,
   ResolverEvent,
   SheddingEvent,
 } from './events.js';
@@ -59,10 +61,23 @@ export { type MetadataCodec, type MetadataKey, metadataKey, percentEncoded } fro
 export type { MetadataDrop } from './metadata-limits.js';
 export type { OperationMatch } from './operation-pattern.js';
 export type { Feedback, Outcome, ServerLoad } from './outcome.js';
-export { hedgePreference, timeoutPreference } from './preferences.js';
+export { hedgePreference, tiedPreference, timeoutPreference } from './preferences.js';
 export type { Protocol } from './protocol.js';
 export { type Random, systemRandom } from './random.js';
+export { neverAgain, noRetry, noteRetriedBelow, retriedBelow, retryHeader } from './retried-below.js';
 export { type SelectorRule, selector } from './selector.js';
+export { nextNotice, noticeNext, noticeStart, startNotice } from './start-notice.js';
+export {
+  formatTied,
+  parseTied,
+  parseTiedState,
+  type TiedControl,
+  type TiedCopy,
+  type TiedMark,
+  type TiedState,
+  tiedCopies,
+  tiedHeader,
+} from './tied-copy.js';
 export { trustedPeer } from './trust.js';
 export { type CallKey, type CallValues, callKey, callValues } from './values.js';
 export type { Connection, Wire } from './wire.js';

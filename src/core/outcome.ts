@@ -31,7 +31,10 @@ export interface ServerLoad {
 export interface Feedback {
   /** The call ended because its time ran out. */
   readonly timedOut?: boolean;
-  /** The callee asked to be left alone for this long; milliseconds. */
+  /**
+   * The callee asked to be left alone for this long; milliseconds. `Infinity`: this call is not to be tried again at all,
+   * because it was further down already; that says nothing of how long to stay away.
+   */
   readonly retryAfterMs?: number;
   /** The callee's own report of its load. */
   readonly load?: ServerLoad;

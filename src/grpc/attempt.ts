@@ -6,8 +6,16 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { Call } from '../core/call.js';
-import { isGovernanceError } from '../core/errors.js';
+import { isGovernanceError, refusal } from '../core/errors.js';
 import type { Outcome } from '../core/outcome.js';
+import {
+  formatTied,
+  parseTiedState,
+  type TiedCopy,
+  type TiedState,
+  tiedCopies,
+  tiedHeader,
+} from '../core/tied-copy.js';
 import { attemptDeadline, attemptMetadata } from './attempt-start.js';
 import { Audience } from './audience.js';
 import type { GrpcAnswer } from './grpc-answer.js';
@@ -20,6 +28,11 @@ import type { AuthContext, WireCall } from './wire-call.js';
 export interface Settling {
   readonly resolve: (answer: GrpcAnswer) => void;
   readonly reject: (reason: unknown) => void;
+}
+
+function stateIn(metadata: Metadata): TiedState | undefined {
+  const [told] = metadata.get(tiedHeader);
+  return typeof told === 'string' ? parseTiedState(told) : undefined;
 }
 
 /** One try of a call on one endpoint's channel, and the answer that it brings. */
@@ -36,6 +49,8 @@ export class Attempt implements GrpcAnswer, InterceptingListener {
   private readonly ends: ((outcome: Outcome) => void)[] = [];
   private cancelled = false;
   private unhook: (() => void) | undefined;
+  /** What is tied to it, if anything is. */
+  private copy: TiedCopy | undefined = undefined;
 
   constructor(
     private readonly channel: Channel,
@@ -52,6 +67,7 @@ export class Attempt implements GrpcAnswer, InterceptingListener {
 
   start(call: Call): void {
     const { real, request } = this;
+    this.tie(call);
     request.begun(this);
     real.start(attemptMetadata(call), this);
     this.unhook = call.cancel.onAbort(() => this.abandon(call.cancel.reason));
@@ -69,6 +85,7 @@ export class Attempt implements GrpcAnswer, InterceptingListener {
 
   onReceiveMetadata(headers: Metadata): void {
     this.headers = headers;
+    if (this.copy !== undefined && stateIn(headers) === 'started') this.copy.heard();
     this.audience.listener?.onReceiveMetadata(headers);
     if (!this.request.single) this.settling.resolve(this);
   }
@@ -89,6 +106,8 @@ export class Attempt implements GrpcAnswer, InterceptingListener {
     if (this.status !== undefined) return;
     this.status = end;
     this.unhook?.();
+    const away = this.copy && stateIn(end.metadata);
+    if (away !== undefined) this.copy?.turnedAway(away);
     this.feed.stop();
     this.unseen = this.headers === undefined && wasUnseen(end, this.peer, this.channel);
     this.request.ended(this);
@@ -123,6 +142,16 @@ export class Attempt implements GrpcAnswer, InterceptingListener {
     this.real.cancelWithStatus(code, details);
     // In the moment of its start grpc-js does not hear a cancel: the call would go out, and be open for ever.
     setImmediate(() => this.real.cancelWithStatus(code, details));
+  }
+
+  private tie({ attempt, headers, values }: Call): void {
+    const copy = values.get(tiedCopies)?.(attempt);
+    if (copy === undefined) return;
+    headers.set(tiedHeader, formatTied(copy));
+    // Its stream can be reset, but nothing asked about it, so it cannot wait to be let.
+    if (!copy.carried(undefined))
+      throw refusal('CANCELLED', 'a copy that has to be let cannot go out over gRPC');
+    this.copy = copy;
   }
 
   /** The caller gave up, or its time is over, or another attempt won. */

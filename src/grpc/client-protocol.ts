@@ -1,11 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
-import { loadHeader, parseLoad } from '../http/load-header.js';
 import type { GrpcAnswer } from './grpc-answer.js';
 import { type GrpcRequest, OutgoingRequest } from './grpc-request.js';
 import { outcomeOfEnd } from './local-status.js';
-import { feedbackOfStatus } from './status.js';
+import { feedbackOfStatus, loadOfMetadata } from './status.js';
 
 function classify(answer: GrpcAnswer | undefined): Outcome {
   // Whatever is thrown instead of a status is a fault on this side: metadata that cannot be sent, a middleware's error.
@@ -32,8 +31,7 @@ export const grpcClientProtocol: Protocol<GrpcRequest, GrpcAnswer> = {
   classify,
   feedback: ({ status: end, headers }) => {
     if (end !== undefined) return feedbackOfStatus(end, headers);
-    const [told] = headers?.get(loadHeader) ?? [];
-    const load = typeof told === 'string' ? parseLoad(told) : undefined;
+    const load = loadOfMetadata(headers);
     return load && { load };
   },
   onEnd: (answer, done) => answer.onEnd(done),

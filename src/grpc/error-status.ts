@@ -2,6 +2,7 @@ import { type Metadata, status } from '@grpc/grpc-js';
 import { isGovernanceError } from '../core/errors.js';
 import { shedHeader } from '../core/refusal-reply.js';
 import { loadHeader } from '../http/load-header.js';
+import { orcaBinaryHeader } from '../http/orca.js';
 import { pushbackKey, statusOfRefusal } from './status.js';
 
 /** What grpc-js takes for an error that says its own status: a `ServiceError`, or a plain object of that form. */
@@ -39,15 +40,20 @@ export function statusOfError(error: unknown): {
   return { code: error.code, details: textOf(error), metadata: ownTrailers(error.metadata) };
 }
 
+/** How loaded a server is. */
+const ofServer = [loadHeader, orcaBinaryHeader];
+
 /**
  * The trailers of a status without what a callee said there of itself: a server that passes on that one of its own callees
- * sheds does not shed. Errors of other libraries have a `metadata` of their own kind, which cannot be sent.
+ * sheds does not shed, and is not as loaded. Errors of other libraries have a `metadata` of their own kind, which cannot be
+ * sent.
  */
 export function ownTrailers(metadata: Metadata | null | undefined): Metadata | null {
   if (typeof metadata?.clone !== 'function') return null;
-  if (metadata.get(shedHeader).length === 0) return metadata;
+  const sheds = metadata.get(shedHeader).length > 0;
+  if (!sheds && !ofServer.some((name) => metadata.get(name).length > 0)) return metadata;
   const own = metadata.clone();
-  for (const name of [shedHeader, pushbackKey, loadHeader]) own.remove(name);
+  for (const name of sheds ? [shedHeader, pushbackKey, ...ofServer] : ofServer) own.remove(name);
   return own;
 }
 

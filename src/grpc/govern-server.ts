@@ -4,6 +4,12 @@ import { systemClock } from '../core/clock.js';
 import { runWithCall } from '../core/current.js';
 import { resolveOptions } from '../core/options.js';
 import { trustedPeer } from '../core/trust.js';
+import {
+  type LoadSource,
+  loadTeller,
+  type ReportLoadOptions,
+  reportLoadDefaults,
+} from '../http/load-teller.js';
 import { inboundPriority } from '../http/priority.js';
 import type { App } from '../stack/app.js';
 import type { FaultTeller } from '../stack/app-server.js';
@@ -16,12 +22,13 @@ import { Intercepted } from './intercepted.js';
 import { type GrpcTrust, grpcTruster } from './peer.js';
 import { recoverGrpc } from './server-recover.js';
 import { grpcServerSemantics } from './server-semantics.js';
+import { TiedCalls } from './tied-calls.js';
 
 /** What governs servers: an app. */
 export type ServerSource = Pick<App, 'service' | 'server'>;
 
 /** Options of {@link governServer}. */
-export interface GovernServerOptions extends ServerPolicy<GrpcExchange, GrpcExchange> {
+export interface GovernServerOptions extends ServerPolicy<GrpcExchange, GrpcExchange>, ReportLoadOptions {
   /**
    * Whose priority, baggage and `x-md-global-*` metadata are believed: `'private'` for peers on loopback and private
    * networks. A function is asked for each call, and sees the peer's certificate by `getAuthContext`; what it throws
@@ -84,6 +91,7 @@ export const governServerDefaults = {
   requestTimeoutMs: 60_000,
   stallTimeoutMs: Number.POSITIVE_INFINITY,
   abandonedMs: 30_000,
+  ...reportLoadDefaults,
 } as const;
 
 /** What is decided here; the rest is the app's. */
@@ -142,9 +150,11 @@ function opener(service: string, { trust, key }: Settings): (exchange: InboundCa
 
 /** Joins the stack of the app to the calls of one server. */
 function partsOf(app: ServerSource, options: GovernServerOptions): InboundParts {
-  const { trust, key, context, requestTimeoutMs, stallTimeoutMs, abandonedMs, ...policy } = options;
+  const { trust, key, context, requestTimeoutMs, stallTimeoutMs, abandonedMs, ...others } = options;
+  const { reportLoad, loadFormats, ...policy } = others;
   const settings = settingsOf({ trust, key, context, requestTimeoutMs, stallTimeoutMs, abandonedMs });
   let tell: FaultTeller = () => undefined;
+  let load: LoadSource | undefined;
   const run = (exchange: GrpcExchange, call: Call) => (exchange as InboundCall).run(call);
   const stack = app.server<GrpcExchange, GrpcExchange>(
     {
@@ -152,14 +162,25 @@ function partsOf(app: ServerSource, options: GovernServerOptions): InboundParts 
       tracing: policy.tracing ?? !isInstrumented(),
       protocol: grpcServerProtocol,
       semantics: grpcServerSemantics,
-      recover: (told) => {
+      recover: (told, source) => {
         tell = told;
+        load = source;
         return recoverGrpc(told);
       },
     },
     settings.context ? (exchange, call) => runWithCall(call, () => run(exchange, call)) : run,
   );
-  return { ...settings, stack, tell, open: opener(app.service, settings), clock: systemClock };
+  const clock = systemClock;
+  const teller = loadTeller('governServer', { reportLoad, loadFormats }, load);
+  return {
+    ...settings,
+    stack,
+    tell,
+    teller,
+    open: opener(app.service, settings),
+    clock,
+    tied: new TiedCalls(clock),
+  };
 }
 
 /**

@@ -7,10 +7,18 @@ import { type GovernanceError, type RejectionCode, refusal } from '../core/error
 import { type Handler, invoke } from '../core/handler.js';
 import { handlerError } from '../core/handler-error.js';
 import { callOver } from '../core/over.js';
+import { retriedBelow } from '../core/retried-below.js';
+import { noticeStart } from '../core/start-notice.js';
+import { trustedPeer } from '../core/trust.js';
 import { callKey } from '../core/values.js';
+import type { LoadTeller } from '../http/load-teller.js';
 import { Alarm } from './alarm.js';
 import { ownTrailers, statusOfError, wellFormed } from './error-status.js';
 import type { GrpcExchange, GrpcMethod, ServerStatus } from './exchange.js';
+import { withLoad } from './load-trailers.js';
+import { StartTeller } from './start-teller.js';
+import { notAgain, pushbackKey } from './status.js';
+import type { TiedCalls } from './tied-calls.js';
 
 /** What all calls of one governed server have in common. */
 export interface InboundParts {
@@ -24,6 +32,10 @@ export interface InboundParts {
   readonly requestTimeoutMs: number;
   readonly stallTimeoutMs: number;
   readonly abandonedMs: number;
+  /** Writes what is told of the load; `undefined` where nobody is told. */
+  readonly teller: LoadTeller | undefined;
+  /** The copies of tied calls that came here; `undefined` where none are known as such. */
+  readonly tied: TiedCalls | undefined;
 }
 
 /** What grpc-js tells of what comes in: the handler, and the interceptors between it and us. */
@@ -60,6 +72,9 @@ export class InboundCall implements GrpcExchange {
   private outer: Call | undefined = undefined;
   private inner: InnerListener | undefined = undefined;
   private waiting: Waiting | undefined = undefined;
+  private headed = false;
+  /** Tells of the start; `undefined` when nobody wants to know. */
+  private startTeller: StartTeller | undefined = undefined;
   private working = false;
   private failing = false;
   private scope: AsyncResource | undefined = undefined;
@@ -101,13 +116,23 @@ export class InboundCall implements GrpcExchange {
   }
 
   sendMetadata(metadata: Metadata): void {
-    if (this.method.responseStream) this.answered();
-    if (!this.deaf) this.wire.sendMetadata(metadata);
+    const { responseStream } = this.method;
+    if (responseStream) this.answered();
+    if (this.deaf) return;
+    this.headed = true;
+    // Whoever waits for the end of a stream to hear of the load has chosen by then for a long time.
+    const headers = responseStream ? this.withLoad(metadata) : metadata;
+    const sent = this.startTeller === undefined ? headers : this.startTeller.headers(headers);
+    if (sent !== undefined) this.wire.sendMetadata(sent);
   }
 
   sendMessage(message: unknown, sent: () => void): void {
     this.answered();
-    if (!this.deaf) this.wire.sendMessage(message, this.watched(sent));
+    if (this.deaf) return;
+    // grpc-js sends empty ones by itself, and past us.
+    const tells = this.startTeller !== undefined || (this.method.responseStream && this.tellsLoad);
+    if (tells && !this.headed) this.sendMetadata(new Metadata());
+    this.wire.sendMessage(message, this.watched(sent));
   }
 
   sendStatus(given: ServerStatus): void {
@@ -133,6 +158,7 @@ export class InboundCall implements GrpcExchange {
       // A handler of one request runs when that is there, out of an event of the connection, which knows no call.
       this.scope = new AsyncResource('keelson.grpc');
       if (!this.method.requestStream) this.awaitRequest();
+      noticeStart(call);
       this.within(() => this.inner?.onReceiveMetadata(this.metadata));
     });
   }
@@ -185,13 +211,45 @@ export class InboundCall implements GrpcExchange {
   }
 
   private end(given: ServerStatus): void {
-    this.status = { ...given, details: wellFormed(given.details) };
+    const metadata = this.withPushback(given.code, this.withLoad(given.metadata));
+    this.status = {
+      ...given,
+      details: wellFormed(given.details),
+      metadata: this.startTeller === undefined ? metadata : this.startTeller.trailers(metadata),
+    };
     this.wire.sendStatus(this.status);
+  }
+
+  /** What failed below this server was retried there, and clients of gRPC heed that as well. */
+  private withPushback<Given extends Metadata | null | undefined>(
+    code: status,
+    given: Given,
+  ): Given | Metadata {
+    if (code === status.OK || !retriedBelow(this.outer)) return given;
+    const told = typeof given?.clone === 'function' ? given.clone() : new Metadata();
+    told.set(pushbackKey, notAgain);
+    return told;
+  }
+
+  private withLoad<Given extends Metadata | null | undefined>(given: Given): Given | Metadata {
+    const { teller } = this.parts;
+    return teller !== undefined && this.tellsLoad ? withLoad(given, teller, this.metadata) : given;
+  }
+
+  /** Whether this client is told how loaded the server is. */
+  private get tellsLoad(): boolean {
+    return this.parts.teller?.tells(this.outer?.values.get(trustedPeer) === true) === true;
   }
 
   private begin(metadata: Metadata): void {
     this.metadata = metadata;
     this.outer = this.parts.open(this);
+    const tied = this.parts.tied?.enter(this, this.outer);
+    if (tied !== undefined && !(tied instanceof StartTeller)) {
+      this.end(tied);
+      return;
+    }
+    this.startTeller = tied;
     invoke(this.parts.stack, this, this.outer).catch((error: unknown) => this.answer(error));
   }
 

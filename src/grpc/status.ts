@@ -1,12 +1,18 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import type { GovernanceError } from '../core/errors.js';
-import type { Feedback, Outcome } from '../core/outcome.js';
+import type { Feedback, Outcome, ServerLoad } from '../core/outcome.js';
 import { shedCodes, shedHeader } from '../core/refusal-reply.js';
+import { neverAgain } from '../core/retried-below.js';
 import { loadHeader, parseLoad } from '../http/load-header.js';
+import { loadOfOrca, orcaBinaryHeader } from '../http/orca.js';
+import { decodeOrca } from '../http/orca-message.js';
 import { retryAfterCapMs } from '../http/retry-after.js';
 
 /** Trailer by which a callee asks not to be tried again for some milliseconds, or, by a negative number, at all. */
 export const pushbackKey = 'grpc-retry-pushback-ms';
+
+/** Its value for: not at all. */
+export const notAgain = '-1';
 
 const outcomes: Readonly<Record<number, Outcome>> = {
   [status.OK]: 'success',
@@ -60,19 +66,27 @@ function textAt(metadata: Metadata | undefined, name: string): string | undefine
 
 /**
  * How long the callee asks to be left alone; milliseconds, at most a minute. What is negative or cannot be read means
- * "not again", for which the longest stands.
+ * "not again": `Infinity`.
  *
  * Source: gRPC proposal A6, "Pushback".
  */
 export function pushbackMsOf(metadata: Metadata): number | undefined {
   const text = textAt(metadata, pushbackKey);
   if (text === undefined) return undefined;
-  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), retryAfterCapMs) : retryAfterCapMs;
+  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), retryAfterCapMs) : neverAgain;
+}
+
+/** How loaded the server is, by our own key or, of servers of others, by ORCA. */
+export function loadOfMetadata(metadata: Metadata | undefined): ServerLoad | undefined {
+  const own = parseLoad(textAt(metadata, loadHeader));
+  if (own !== undefined) return own;
+  const [report] = metadata?.get(orcaBinaryHeader) ?? [];
+  return Buffer.isBuffer(report) ? loadOfOrca(decodeOrca(report)) : undefined;
 }
 
 /** What a status tells besides: time that ran out, a wish to be left alone, the server's load. */
 export function feedbackOfStatus(end: StatusObject, headers?: Metadata): Feedback | undefined {
-  const load = parseLoad(textAt(end.metadata, loadHeader) ?? textAt(headers, loadHeader));
+  const load = loadOfMetadata(end.metadata) ?? loadOfMetadata(headers);
   const retryAfterMs = end.code === status.OK ? undefined : pushbackMsOf(end.metadata);
   const timedOut = end.code === status.DEADLINE_EXCEEDED;
   if (load === undefined && retryAfterMs === undefined && !timedOut) return undefined;

@@ -23,6 +23,8 @@ export interface CallOptions {
   readonly idempotent?: boolean | undefined;
   /** `false` sends no second copy of this call while the first is slow. */
   readonly hedge?: boolean | undefined;
+  /** `false` sends no second copy of this call while the first stands in line, where its client ties calls. */
+  readonly tied?: boolean | undefined;
 }
 
 /** What `fetch` takes, and how this one call is governed. */

@@ -2,7 +2,7 @@ import { type Call, createCall } from '../core/call.js';
 import type { Cancellation } from '../core/cancel.js';
 import { currentCall } from '../core/current.js';
 import { inheritedDeadline } from '../core/over.js';
-import { hedgePreference, timeoutPreference } from '../core/preferences.js';
+import { hedgePreference, tiedPreference, timeoutPreference } from '../core/preferences.js';
 import type { CallOptions } from './call-options.js';
 import { idempotentMethods } from './method.js';
 import { type HeaderInput, headerOf, OutgoingHeaders } from './outgoing-headers.js';
@@ -54,7 +54,8 @@ function isIdempotent({ method, headers }: Outgoing): boolean {
   return idempotentMethods.has(method) || headerOf(headers, 'idempotency-key') !== undefined;
 }
 
-function prefer(call: Call, { timeoutMs, hedge }: CallOptions): void {
+function prefer(call: Call, { timeoutMs, hedge, tied }: CallOptions): void {
   if (timeoutMs !== undefined) call.values.set(timeoutPreference, timeoutMs);
   if (hedge !== undefined) call.values.set(hedgePreference, hedge);
+  if (tied !== undefined) call.values.set(tiedPreference, tied);
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
 import { closeWithConnection } from './in-line.js';
+import type { Pairs } from './load-teller.js';
 import { closeWithStream } from './lost-stream.js';
 import { isOver, noteClose, wasBrokenOff, wasShed, wentOut } from './server-response.js';
 import { isUpgrade } from './upgrade.js';
@@ -16,6 +17,8 @@ export interface HttpExchange {
 
 /** An exchange that has one listener on its response for all who want to know its end: Node warns of a leak at eleven. */
 class OpenExchange implements HttpExchange {
+  /** What is told of the load; see {@link tellLoad}. */
+  load: (() => Pairs) | undefined = undefined;
   private readonly runs: (() => void)[] = [];
 
   constructor(
@@ -44,6 +47,16 @@ class OpenExchange implements HttpExchange {
 /** Makes the exchange of one request. */
 export function openExchange(req: IncomingMessage, res: ServerResponse): HttpExchange {
   return new OpenExchange(req, res);
+}
+
+/** Lets the answer of an open exchange tell how loaded the server is, by headers that are asked for when it is written. */
+export function tellLoad(exchange: HttpExchange, headers: () => Pairs): void {
+  if (exchange instanceof OpenExchange) exchange.load = headers;
+}
+
+/** What the answer of an exchange is to tell of the load, if it is to tell anything. */
+export function loadTold(exchange: HttpExchange): (() => Pairs) | undefined {
+  return exchange instanceof OpenExchange ? exchange.load : undefined;
 }
 
 /** Runs a function when an exchange that is open is over. In the order in which they were added. */

@@ -128,6 +128,8 @@ export function fetchWire(options: FetchWireOptions = {}): Wire<HttpRequest, Res
     idle: timeoutMs === undefined ? undefined : { timeoutMs, clock },
     sockets,
     anyHost: fetch !== undefined,
+    // With one connection a question would wait behind the call that it is about.
+    hears: fetch === undefined && (settings.pool?.maxConnections ?? Number.POSITIVE_INFINITY) > 1,
   };
   return {
     protocol: httpProtocol,

@@ -1,14 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { isGovernanceError } from '../core/errors.js';
 import { refusalHeaders, refusalText } from '../core/refusal-reply.js';
+import { type HttpExchange, loadTold } from './exchange.js';
+import { smallBodyBytes } from './reject-request.js';
 import { servedCall } from './served-call.js';
 import { breakOff, dropLateAnswer, endUpload, isOver, spareConnection } from './server-response.js';
 import { endHandshake, isUpgrade } from './upgrade.js';
 
 export { retryAfterMsHeader, shedHeader } from '../core/refusal-reply.js';
-
-/** A body up to this size Node reads and drops by itself, and the connection lives on; bytes. */
-const smallBodyBytes = 65_536;
 
 /** Whether the client may go on to send what nobody will read. */
 function uploads({ complete, headers, readableDidRead, httpVersionMajor }: IncomingMessage): boolean {
@@ -21,7 +20,8 @@ function uploads({ complete, headers, readableDidRead, httpVersionMajor }: Incom
   return Number(headers['content-length'] ?? 0) > smallBodyBytes;
 }
 
-function send(req: IncomingMessage, res: ServerResponse, error: unknown): void {
+function send(exchange: HttpExchange, error: unknown): void {
+  const { req, res } = exchange;
   const refusal = isGovernanceError(error) ? error : undefined;
   // What the handler had prepared belongs to an answer that is not given.
   for (const name of res.getHeaderNames()) if (name !== 'connection') res.removeHeader(name);
@@ -30,6 +30,7 @@ function send(req: IncomingMessage, res: ServerResponse, error: unknown): void {
   const headers: Record<string, string> = {
     'content-type': 'text/plain; charset=utf-8',
     'content-length': String(body.length),
+    ...Object.fromEntries(loadTold(exchange)?.() ?? []),
     ...(refusal ? refusalHeaders(refusal) : {}),
   };
   if (uploads(req)) {
@@ -50,15 +51,13 @@ function send(req: IncomingMessage, res: ServerResponse, error: unknown): void {
  *
  * From then on the response is deaf: what a handler that runs on still does to it has no effect.
  */
-export function replyWithError(
-  { req, res }: { readonly req: IncomingMessage; readonly res: ServerResponse },
-  error: unknown,
-): void {
+export function replyWithError(exchange: HttpExchange, error: unknown): void {
+  const { req, res } = exchange;
   if (res.writableEnded || isOver(res)) return;
   try {
     if (res.headersSent) breakOff(res);
     else {
-      send(req, res, error);
+      send(exchange, error);
       if (servedCall(req) !== undefined) spareConnection(req);
     }
   } catch {

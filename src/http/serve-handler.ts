@@ -5,12 +5,16 @@ import { runWithCall } from '../core/current.js';
 import type { Handler } from '../core/handler.js';
 import { handlerError } from '../core/handler-error.js';
 import { resolveOptions } from '../core/options.js';
+import { noRetry, retriedBelow, retryHeader } from '../core/retried-below.js';
+import { noticeStart } from '../core/start-notice.js';
 import { WheelEntry, wheelOf } from '../core/timer-wheel.js';
 import { keepContext } from './body-context.js';
-import { type HttpExchange, whenClosed } from './exchange.js';
+import { type HttpExchange, loadTold, whenClosed } from './exchange.js';
 import { admitBody } from './expect-continue.js';
+import type { Pairs } from './load-teller.js';
 import { markServed, type ServedCall } from './served-call.js';
 import { breakOff, isOver, noteDestroy, noteShed, wentOut, whenHeadWritten } from './server-response.js';
+import { permitted } from './tied-server.js';
 import { isUpgrade } from './upgrade.js';
 
 /** What a user writes: a `node:http` listener that may be async, and that may look at the call. */
@@ -59,6 +63,8 @@ export const serveHandlerDefaults = {
 
 type Settings = { readonly [Field in keyof ServeHandlerOptions]-?: NonNullable<ServeHandlerOptions[Field]> };
 
+const none: Pairs = [];
+
 class Patience extends WheelEntry {
   constructor(
     at: number,
@@ -89,11 +95,12 @@ class Serving implements ServedCall {
     const { exchange, call } = this;
     const { req, res } = exchange;
     // No deadline ends at the end of a body, so the head is what it has to hear of, however late the listener returns.
-    whenHeadWritten(res, (headers) => {
+    const answered = (headers: unknown): void => {
       noteShed(res, headers);
       // A head after that is an answer on behalf of the listener, which works on.
       if (!call.cancel.aborted) this.answered();
-    });
+    };
+    whenHeadWritten(res, answered, (status) => this.headersFor(status));
     noteDestroy(res);
     whenClosed(exchange, () => this.closed());
     markServed(req, this);
@@ -135,6 +142,13 @@ class Serving implements ServedCall {
     if (this.done || this.call.cancel.aborted) this.tell(error);
     this.done = true;
     this.reject(error);
+  }
+
+  /** What the answer tells besides, by its status. */
+  private headersFor(status: number): Pairs {
+    const load = loadTold(this.exchange)?.() ?? none;
+    const failed = status >= 500 || status === 429;
+    return failed && retriedBelow(this.call) ? [...load, [retryHeader, noRetry]] : load;
   }
 
   private answered(): void {
@@ -201,8 +215,14 @@ export function serveHandler(
   });
   const serve = (exchange: HttpExchange, call: Call): Promise<HttpExchange> =>
     new Promise((resolve, reject) => {
-      if (call.cancel.aborted) reject(call.cancel.reason);
-      else new Serving(settings, exchange, call, resolve, reject).start(listener);
+      const start = (): void => {
+        if (call.cancel.aborted) reject(call.cancel.reason);
+        else new Serving(settings, exchange, call, resolve, reject).start(listener);
+      };
+      if (!call.cancel.aborted) noticeStart(call);
+      const permission = permitted(call);
+      if (permission === undefined) start();
+      else permission.then(start, reject);
     });
   if (!settings.context) return serve;
   return (exchange, call) =>

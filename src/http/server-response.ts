@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { shedHeader } from '../core/refusal-reply.js';
+import { loadHeader } from './load-header.js';
+import type { Pairs } from './load-teller.js';
 
 /** What a response of `node:http2` has besides, in the form that it gives to listeners written for `node:http`. */
 interface OverHttp2 {
@@ -70,11 +72,47 @@ export function noteDestroy(res: ServerResponse): void {
   if (!Object.hasOwn(res, 'destroy')) res.destroy = destroyNoted;
 }
 
-/** Runs a function when the status line is written, by whichever of the many ways there are. It gets the last argument. */
-export function whenHeadWritten(res: ServerResponse, run: (headers: unknown) => void): void {
+/**
+ * Adds headers to the arguments of `writeHead`, or to the response. What a callee has said of its load, and was copied with
+ * the rest of its answer, is not this server's; a report of another kind is the application's own.
+ */
+function addHeaders(res: ServerResponse, args: unknown[], more: Pairs): void {
+  const last = args.at(-1);
+  if (Array.isArray(last)) {
+    const added = more.filter(([name]) => isToBeTold(res, name));
+    // As pairs or flat: next to a header that was set Node takes no pairs any more.
+    args[args.length - 1] = [...last, ...(Array.isArray(last[0]) ? added : added.flat())];
+  } else if (typeof last === 'object' && last !== null) {
+    // Not by `...`: V8 takes twenty times as long for a copy of that kind to which something is added.
+    const headers = Object.assign({} as Record<string, unknown>, last);
+    for (const [name, value] of more) if (isToBeTold(res, name)) headers[name] = value;
+    args[args.length - 1] = headers;
+  } else {
+    for (const [name, value] of more) if (isToBeTold(res, name)) res.setHeader(name, value);
+  }
+}
+
+function isToBeTold(res: ServerResponse, name: string): boolean {
+  return name === loadHeader || !res.hasHeader(name);
+}
+
+/**
+ * Runs a function when the status line is written, by whichever of the many ways there are. It gets the last argument.
+ *
+ * @param more - further headers, asked for right before by the status
+ */
+export function whenHeadWritten(
+  res: ServerResponse,
+  run: (headers: unknown) => void,
+  more?: (status: number) => Pairs,
+): void {
   // Node tells nobody, and all its ways end in this method.
   const writeHead = res.writeHead as (...args: unknown[]) => ServerResponse;
   res.writeHead = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
+    if (more !== undefined && !this.headersSent) {
+      const [status] = args;
+      addHeaders(this, args, more(typeof status === 'number' ? status : this.statusCode));
+    }
     const result = writeHead.apply(this, args);
     run(args.at(-1));
     return result;

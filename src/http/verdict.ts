@@ -1,6 +1,9 @@
 import { systemClock } from '../core/clock.js';
-import type { Feedback, Outcome } from '../core/outcome.js';
+import type { Feedback, Outcome, ServerLoad } from '../core/outcome.js';
+import { neverAgain, noRetry, retryHeader } from '../core/retried-below.js';
+import { tiedHeader } from '../core/tied-copy.js';
 import { loadHeader, parseLoad } from './load-header.js';
+import { loadOfOrca, orcaBinaryHeader, orcaHeader, parseOrca, parseOrcaBase64 } from './orca.js';
 import { retryAfterMsHeader, shedHeader } from './reply.js';
 import { parseRetryAfter, retryAfterCapMs } from './retry-after.js';
 
@@ -20,7 +23,11 @@ function text(headers: AnsweredHeaders, name: string): string | null {
  * and 503 with our shed header, `overload`; any other a `failure`, except 501 and 505.
  */
 export function outcomeOfStatus(status: number, headers: AnsweredHeaders): Outcome {
-  if (status < 500) return status === 429 ? 'overload' : 'success';
+  if (status < 500) {
+    if (status === 429) return 'overload';
+    // One of two copies, which did not run: neither good nor bad.
+    return status === 499 && text(headers, tiedHeader) !== null ? 'ignored' : 'success';
+  }
   if (status === 503 && text(headers, shedHeader) !== null) return 'overload';
   // Neither is a sign of ill health: the method or the protocol is not for this server, or for any of its kind.
   return status === 501 || status === 505 ? 'success' : 'failure';
@@ -36,10 +43,27 @@ function retryAfterOf(headers: AnsweredHeaders): number | undefined {
   return parseRetryAfter(text(headers, 'retry-after'), text(headers, 'date'), readWallMs);
 }
 
-/** What a response tells besides: how long to stay away (429 and 503), how loaded the server is. */
+/** How loaded the server is, by our own header or, of servers of others, by ORCA. */
+export function loadOfAnswer(headers: AnsweredHeaders): ServerLoad | undefined {
+  const own = parseLoad(text(headers, loadHeader));
+  if (own !== undefined) return own;
+  const orca = text(headers, orcaHeader);
+  if (orca !== null) return loadOfOrca(parseOrca(orca));
+  const binary = text(headers, orcaBinaryHeader);
+  return binary === null ? undefined : loadOfOrca(parseOrcaBase64(binary));
+}
+
+/** How long to stay away, of an answer that says so; for ever if the failure was retried further down. */
+function awayOf(status: number, headers: AnsweredHeaders): number | undefined {
+  if (status < 500 && status !== 429) return undefined;
+  if (text(headers, retryHeader) === noRetry) return neverAgain;
+  return status === 429 || status === 503 ? retryAfterOf(headers) : undefined;
+}
+
+/** What a response tells besides: how long to stay away, how loaded the server is. */
 export function feedbackOfAnswer(status: number, headers: AnsweredHeaders): Feedback | undefined {
-  const load = parseLoad(text(headers, loadHeader));
-  const retryAfterMs = status === 429 || status === 503 ? retryAfterOf(headers) : undefined;
+  const load = loadOfAnswer(headers);
+  const retryAfterMs = awayOf(status, headers);
   if (load === undefined && retryAfterMs === undefined) return undefined;
   return {
     ...(load === undefined ? undefined : { load }),

@@ -1,16 +1,18 @@
 import { type Bounds, checkChoice, resolveOptions } from '../core/options.js';
 
-/** Something that says how loaded this process is; `loadSignal()` of `keelson/limiter/load` is one. */
+/** Something that says how loaded this process is; `backlogSignal()` and `loadSignal()` of `keelson/limiter/load` are. */
 export interface LoadReading {
   /** 0 is idle, 1 is saturated. `NaN` for unknown. */
   readonly value: number;
+  /** How much waits for this thread before it can be seen, against what may: 1 is all of that. For signals that know. */
+  readonly waiting?: number;
 }
 
 /** Options of {@link bbr}. */
 export interface BbrOptions {
   /**
-   * How loaded this process is: 0 is idle, 1 is saturated; a function or an object with `value`. It is read at every
-   * call, so reading it has to be cheap. Without it, and while it is `NaN` or throws, the limiter only measures and
+   * How loaded this process is: 0 is idle, 1 is saturated; a function or an object with `value`, and with `waiting` if it
+   * knows what waits for this thread. It is read at every call, so reading it has to be cheap. Without it, and while it is `NaN` or throws, the limiter only measures and
    * never refuses: many calls in flight are no overload as long as nothing says that the process cannot keep up.
    *
    * @defaultValue `undefined`
@@ -23,6 +25,14 @@ export interface BbrOptions {
    * @defaultValue `0.8`
    */
   readonly loadThreshold?: number | undefined;
+  /**
+   * While more than this is `waiting`, nobody passes, whatever is in flight, but one call per bucket: what handlers that
+   * never await are late with is not in flight, it waits to be read. A ratio above 0; `Infinity` for never. It has no
+   * effect with a signal that does not know, such as `loadSignal()`; `backlogSignal()` does. A larger value lets more wait.
+   *
+   * @defaultValue `1`
+   */
+  readonly maxWaitingRatio?: number | undefined;
   /**
    * How long the best throughput and the shortest rtt are remembered; milliseconds, above 0. A larger value rides out
    * lulls, a smaller one follows changes of the traffic sooner. Time under load does not count for the rtt.
@@ -47,10 +57,10 @@ export interface BbrOptions {
   readonly spanBuckets?: number | undefined;
   /**
    * How many times `best throughput * shortest rtt` may be in flight; 1 or more. 1 is what keeps a server just busy if
-   * calls come evenly. More leaves a short queue for calls that do not, and lets the limit find its way up from an
-   * estimate that is too low; calls admitted under overload then take about `gain` times the shortest rtt.
+   * calls come evenly. More leaves a queue for calls that do not, and lets the limit find its way up from an estimate
+   * that is too low; that queue is `gain - 1` times the shortest rtt long, much if handlers wait long for something else.
    *
-   * @defaultValue `2`
+   * @defaultValue `1.25`
    */
   readonly gain?: number | undefined;
   /**
@@ -98,8 +108,9 @@ export interface BbrOptions {
   readonly failures?: 'count' | 'exclude' | undefined;
   /**
    * By which share the limit is lower for calls of negative priority, and higher for calls of positive priority; 0 to
-   * 1. How far from zero a priority is makes no difference. A larger value serves important calls longer at the cost
-   * of the others and of rtt; 0 treats all alike.
+   * 1. How far from zero a priority is makes no difference. More may wait for the important ones too; and while they are
+   * refused all the same, others are refused at less, down to that share less. A larger value serves important calls
+   * longer at the cost of the others and of rtt; 0 treats all alike.
    *
    * @defaultValue `0.5`
    */
@@ -117,10 +128,11 @@ export interface BbrOptions {
 export const bbrDefaults = {
   load: undefined,
   loadThreshold: 0.8,
+  maxWaitingRatio: 1,
   windowMs: 10_000,
   buckets: 100,
   spanBuckets: 5,
-  gain: 2,
+  gain: 1.25,
   minLimit: 10,
   cooldownMs: 1000,
   cooldownFrom: 'last',
@@ -140,6 +152,7 @@ export type BbrSettings = {
 
 const bounds: Bounds<BbrSettings> = {
   loadThreshold: { above: 0 },
+  maxWaitingRatio: { above: 0, infinite: true },
   windowMs: { above: 0 },
   buckets: { min: 1, max: 1000, integer: true },
   spanBuckets: { min: 1, integer: true },
@@ -164,9 +177,11 @@ export function bbrSettings(options: BbrOptions | undefined): BbrSettings {
 }
 
 /** @internal One way to read every kind of load; what cannot be read is unknown. */
-export function loadReader(load: BbrOptions['load']): () => number {
-  if (load === undefined) return () => Number.NaN;
-  if (typeof load === 'function') return load;
-  if (typeof load === 'object' && load !== null && 'value' in load) return () => load.value;
+export function loadReaders(load: BbrOptions['load']): { value: () => number; waiting: () => number } {
+  const unknown = (): number => Number.NaN;
+  if (load === undefined) return { value: unknown, waiting: unknown };
+  if (typeof load === 'function') return { value: load, waiting: unknown };
+  if (typeof load === 'object' && load !== null && 'value' in load)
+    return { value: () => load.value, waiting: () => load.waiting ?? Number.NaN };
   throw new TypeError('bbr.load must be a function or an object with a value');
 }

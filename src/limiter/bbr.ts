@@ -1,10 +1,12 @@
+import type { EarlyRefuser } from '../core/early-refusal.js';
 import type { Ask, Permit } from '../core/gate.js';
-import type { Outcome } from '../core/outcome.js';
-import { type BbrOptions, type BbrSettings, bbrSettings, loadReader } from './bbr-options.js';
+import { type BbrOptions, type BbrSettings, bbrSettings, loadReaders } from './bbr-options.js';
 import { BbrWindow } from './bbr-window.js';
 import { costOf } from './cost.js';
 import { Inflight } from './inflight.js';
 import type { Limiter, LimiterSnapshot } from './limiter.js';
+import { priorityShare } from './priority-share.js';
+import { type RttLearner, RttPermit } from './rtt-permit.js';
 
 /** What {@link bbr} says of itself. */
 export interface BbrSnapshot extends LimiterSnapshot {
@@ -21,39 +23,61 @@ export interface BbrSnapshot extends LimiterSnapshot {
 }
 
 /** A limiter whose limit follows what the process can do. */
-export interface BbrLimiter extends Limiter {
+export interface BbrLimiter extends Limiter, EarlyRefuser {
   snapshot(now: number): BbrSnapshot;
 }
 
-class Bbr implements BbrLimiter {
+/**
+ * What others lose of what may wait when an important call is refused for it, and what they get back with each bucket
+ * while refusing lasts: they swing about where one important call in some seconds is refused. When it is over they have
+ * all of it at once.
+ */
+const roomLoss = 0.9;
+const roomGain = 0.002;
+
+class Bbr implements BbrLimiter, RttLearner {
   readonly code = 'OVERLOADED';
   readonly inflight = new Inflight();
   private readonly window: BbrWindow;
   private readonly bucketMs: number;
-  private readonly readLoad: () => number;
+  private readonly loadValue: () => number;
+  private readonly loadWaiting: () => number;
   private readonly countFailures: boolean;
   private limit: number;
   private shedding = false;
   /** When the cool-down began. Says something only while shedding. */
   private stampedAt = 0;
+  /** When it last let a call in, and when before that. */
+  private passedAt = Number.NEGATIVE_INFINITY;
+  private passedBefore = Number.NEGATIVE_INFINITY;
+  /** Of what may wait, the share that is left to calls which are not important. */
+  private room = 1;
 
   constructor(private readonly settings: BbrSettings) {
     this.bucketMs = settings.windowMs / settings.buckets;
     this.window = new BbrWindow({ ...settings, bucketMs: this.bucketMs });
-    this.readLoad = loadReader(settings.load);
+    const { value, waiting } = loadReaders(settings.load);
+    this.loadValue = value;
+    this.loadWaiting = waiting;
     this.countFailures = settings.failures === 'count';
     this.limit = settings.minLimit;
   }
 
   tryAcquire(now: number, ask?: Ask): Permit | null {
     const cost = costOf(ask);
-    const loaded = this.look(now);
-    if ((loaded || this.shedding) && this.isOver(cost, ask?.priority)) {
-      this.refuse(loaded, now);
-      return null;
-    }
+    if (this.refuses(now, ask, cost)) return null;
+    this.passedBefore = this.passedAt;
+    this.passedAt = now;
     this.inflight.enter(cost);
-    return new BbrPermit(this, cost, now);
+    return new RttPermit(this, cost, now);
+  }
+
+  get refusing(): boolean {
+    return this.shedding;
+  }
+
+  refuseEarly(now: number, ask: Ask): boolean {
+    return this.refuses(now, ask, costOf(ask));
   }
 
   retryAfterMs(now: number): number | undefined {
@@ -65,8 +89,7 @@ class Bbr implements BbrLimiter {
   }
 
   snapshot(now: number): BbrSnapshot {
-    this.look(now);
-    const load = this.load();
+    const load = this.look(now);
     const { minRttMs, maxPass } = this.window;
     return {
       inflight: this.inflight.amount,
@@ -78,25 +101,41 @@ class Bbr implements BbrLimiter {
     };
   }
 
-  /** A call that was admitted is over, and says something of this process. */
-  record(outcome: Outcome, cost: number, rttMs: number, now: number): void {
-    if (outcome !== 'success' && !(outcome === 'failure' && this.countFailures)) return;
+  learn({ verdict, cost, startedAt }: RttPermit, now: number): void {
+    if (verdict === 'unsent' && startedAt === this.passedAt) this.passedAt = this.passedBefore;
+    if (verdict !== 'success' && !(this.countFailures && (verdict === 'failure' || verdict === 'lost')))
+      return;
     this.advance(now);
     // A clock that stepped back during the call says nothing of how long it took.
+    const rttMs = now - startedAt;
     if (rttMs >= 0) this.window.add(cost, rttMs);
   }
 
-  /** Brings window, limit and cool-down up to date. @returns whether the process is loaded */
-  private look(now: number): boolean {
+  private refuses(now: number, ask: Ask | undefined, cost: number): boolean {
+    const load = this.look(now);
+    const loaded = load >= this.settings.loadThreshold;
+    if (!loaded && !this.shedding) return false;
+    const important = ask?.priority !== undefined && ask.priority > 0;
+    const share = priorityShare(ask?.priority, this.settings.priorityRatio);
+    const full = this.isFull(important ? share : this.room, now);
+    if (!full && !this.isOver(cost, share)) return false;
+    this.refuse(loaded, now);
+    if (full && important) this.yieldRoom();
+    return true;
+  }
+
+  /** Brings window, limit and cool-down up to date. @returns how loaded the process is */
+  private look(now: number): number {
     this.advance(now);
-    const loaded = this.load() >= this.settings.loadThreshold;
-    if (loaded) this.window.loaded = true;
+    const load = this.value();
+    if (load >= this.settings.loadThreshold) this.window.loaded = true;
     else if (this.shedding) this.cool(now);
-    return loaded;
+    return load;
   }
 
   private advance(now: number): void {
     if (!this.window.advance(now)) return;
+    if (this.room < 1) this.room = Math.min(1, this.room + roomGain);
     const { gain, minLimit } = this.settings;
     const { maxPass, minRttMs } = this.window;
     // Little's law; one more, so that the pipe is full when a place falls free. Not `NaN > minLimit` without data.
@@ -104,21 +143,41 @@ class Bbr implements BbrLimiter {
     this.limit = wanted > minLimit ? wanted : minLimit;
   }
 
-  private load(): number {
+  private value(): number {
     try {
-      return this.readLoad();
+      return this.loadValue();
     } catch {
       return Number.NaN;
     }
   }
 
+  private waiting(): number {
+    try {
+      return this.loadWaiting();
+    } catch {
+      return Number.NaN;
+    }
+  }
+
+  /**
+   * Whether too much waits where nothing in flight shows it. One call per bucket passes all the same: what burns the
+   * thread may be something else, and then a service that answers nobody has gained nothing.
+   */
+  private isFull(share: number, now: number): boolean {
+    if (!(this.waiting() > this.settings.maxWaitingRatio * share)) return false;
+    const sinceMs = now - this.passedAt;
+    return sinceMs >= 0 && sinceMs < this.bucketMs;
+  }
+
   /** What finds nothing in flight passes: a limit that admits nobody could never learn that it is too low. */
-  private isOver(cost: number, priority = 0): boolean {
+  private isOver(cost: number, share: number): boolean {
     const { amount } = this.inflight;
-    if (amount === 0) return false;
-    const { priorityRatio } = this.settings;
-    const share = priority < 0 ? 1 - priorityRatio : priority > 0 ? 1 + priorityRatio : 1;
-    return amount + cost > this.limit * share;
+    return amount > 0 && amount + cost > this.limit * share;
+  }
+
+  /** An important call is refused because others got here first: from now on those stop earlier. */
+  private yieldRoom(): void {
+    this.room = Math.max(1 - this.settings.priorityRatio, this.room * roomLoss);
   }
 
   private refuse(loaded: boolean, now: number): void {
@@ -136,35 +195,13 @@ class Bbr implements BbrLimiter {
 
   private become(shedding: boolean, now: number): void {
     this.shedding = shedding;
+    this.room = 1;
     try {
       const result: unknown = this.settings.onTransition?.(shedding, now);
       if (result instanceof Promise) result.catch(() => undefined);
     } catch {
       // A listener is not allowed to cost a call.
     }
-  }
-}
-
-class BbrPermit implements Permit {
-  private verdict: Outcome | undefined = undefined;
-  private held = true;
-  constructor(
-    private readonly limiter: Bbr,
-    private readonly cost: number,
-    private readonly startedAt: number,
-  ) {}
-
-  /** Keeps the verdict only: Little's law wants the time for which the place was held, so rtt runs until `release`. */
-  observe(outcome: Outcome): void {
-    this.verdict ??= outcome;
-  }
-
-  release(outcome: Outcome, now: number): void {
-    if (!this.held) return;
-    this.held = false;
-    this.limiter.inflight.leave(this.cost);
-    if (outcome !== 'unsent')
-      this.limiter.record(this.verdict ?? outcome, this.cost, now - this.startedAt, now);
   }
 }
 
@@ -177,26 +214,32 @@ class BbrPermit implements Permit {
  * is right in most cases: what is scarce is the process. If operations differ much in cost, give them a `cost`, or a
  * limiter each with `keyed`.
  *
- * Do not use it on clients, whose own load says nothing of the server; nor for handlers that never await: in one Node
- * thread such calls follow each other, wait where no middleware sees them, and are never in flight together.
+ * Give it a signal that knows what waits, `backlogSignal()`. It notices an overload within milliseconds, and it is the
+ * only one that makes this limiter work around handlers that never await: in one Node thread such calls follow each other
+ * and are never in flight together; they wait to be read, and while too much does, whoever is read is refused.
+ * `dispatchQueue` serves important calls more surely and holds a shorter queue, for what waits there has an order.
+ *
+ * Do not use it on clients, whose own load says nothing of the server, nor where what is scarce is not this process but
+ * what its handlers wait for: {@link gradient} needs no load.
  *
  * @param options - the load signal, and how to judge
  * @throws TypeError or RangeError at construction for options that are out of range. Refusals are `OVERLOADED`;
  * `retryAfterMs` is what is left of the cool-down
  * @example
  * ```ts
- * import { loadSignal } from 'keelson/limiter/load';
- * const load = loadSignal();
- * load.start();
- * const limiter = bbr({ load });
- * const answer = await attempt(limiter, () => handle(request));
+ * import { backlogMeter, backlogSignal } from 'keelson/limiter/load';
+ * const meter = backlogMeter();
+ * meter.start();
+ * const limits = allOf([meter.gate, bbr({ load: backlogSignal(meter) })]);
+ * const answer = await attempt(limits, () => handle(request));
  * ```
  *
  * Source: go-kratos/aegis `ratelimit/bbr/bbr.go`, which took idea and name from TCP BBR (Cardwell et al., "BBR:
- * Congestion-Based Congestion Control", ACM Queue 2016). We differ: the shortest rtt is never learned under load; a
- * gain of 2 as in TCP BBR, so that the limit can grow; throughput averaged over half a second; a floor of 10 instead
- * of 2; the cool-down counts from the last refusal under load; `overload` and `ignored` calls teach nothing; rtts are
- * not rounded; cost and priority. {@link bbrKratos} has it the other way.
+ * Congestion-Based Congestion Control", ACM Queue 2016). We differ: what waits unseen is refused too; the shortest rtt is
+ * never learned under load; a gain of 1.25, with which TCP BBR probes for more, so that the limit can grow; throughput
+ * averaged over half a second; a floor of 10 instead of 2; the cool-down counts from the last refusal under load;
+ * `overload` and `ignored` calls teach nothing; rtts are not rounded; cost and priority. {@link bbrKratos} has it the
+ * other way.
  */
 export function bbr(options?: BbrOptions): BbrLimiter {
   return new Bbr(bbrSettings(options));

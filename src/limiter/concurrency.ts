@@ -59,6 +59,12 @@ class Concurrency implements ConcurrencyLimiter {
     this.inflight.enter(cost);
     return new Place(this.inflight, cost);
   }
+  get refusing(): boolean {
+    return this.inflight.amount + 1 > this.limit;
+  }
+  refuseEarly(_now: number, ask: Ask): boolean {
+    return this.inflight.amount + costOf(ask) > this.limit;
+  }
   reconfigure(options: ConcurrencyOptions): void {
     this.limit = limitIn(options);
   }

@@ -1,6 +1,6 @@
 /**
- * How loaded this process is, as one number: event loop, CPU against the container's quota, throttling. For
- * `bbr`, and for whoever reports load to others.
+ * How loaded this process is. As one number: event loop, CPU against the container's quota, throttling. And in
+ * milliseconds: how much work waits for this thread. For limiters, and for whoever reports load to others.
  *
  * @module
  */
@@ -13,6 +13,16 @@ import { resolveOptions } from '../core/options.js';
 import type { LoadHost, LoopTimes } from './load-host.js';
 import { type LoadSource, LoadWatch, type WatchSettings } from './load-watch.js';
 
+export {
+  type BacklogMeter,
+  type BacklogMeterOptions,
+  type BacklogSnapshot,
+  backlogMeter,
+  backlogMeterDefaults,
+} from './backlog.js';
+export { type BacklogHost, type LoopEvents, nodeBacklogHost } from './backlog-host.js';
+export { type BacklogSignalOptions, backlogSignal, backlogSignalDefaults } from './backlog-signal.js';
+export { type LoadReport, type LoadReportParts, loadReport } from './load-report.js';
 export type { LoadHost, LoadSource, LoopTimes };
 
 /** Options of {@link loadSignal}. */

@@ -21,6 +21,7 @@
  */
 export const bbrKratos = {
   loadThreshold: 0.8,
+  maxWaitingRatio: Number.POSITIVE_INFINITY,
   windowMs: 10_000,
   buckets: 100,
   spanBuckets: 1,

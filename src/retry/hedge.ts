@@ -3,6 +3,7 @@ import type { Middleware } from '../core/handler.js';
 import { resolveOptions } from '../core/options.js';
 import { hedgePreference } from '../core/preferences.js';
 import { checkProtocol, type Protocol } from '../core/protocol.js';
+import { tiedCopies } from '../core/tied-copy.js';
 import { fixedDelay, measuredDelay } from './hedge-delay.js';
 import { type Course, race } from './race.js';
 import { budgetOf, type RetryBudget } from './retry-budget.js';
@@ -109,7 +110,7 @@ export function hedge<Req, Res>(options: HedgeOptions<Req, Res>): Middleware<Req
   );
   const shared: Omit<Course<Req, Res>, 'next'> = {
     protocol: checkProtocol('hedge.protocol', given.protocol),
-    budget: budgetOf('hedge.budget', given.budget),
+    budget: budgetOf('hedge.budget', given.budget, given.clock.now()),
     deposits: given.budget === undefined,
     delay:
       given.delayMs === undefined
@@ -121,7 +122,10 @@ export function hedge<Req, Res>(options: HedgeOptions<Req, Res>): Middleware<Req
   return (next) => {
     const course = { ...shared, next };
     return (request, call) => {
-      const wanted = call.idempotent && call.values.get(hedgePreference) !== false;
+      const { values } = call;
+      // One that is tied has its copies already.
+      const wanted =
+        call.idempotent && values.get(hedgePreference) !== false && values.get(tiedCopies) === undefined;
       return wanted ? race(course, request, call) : next(request, call);
     };
   };

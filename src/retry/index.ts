@@ -1,5 +1,6 @@
 /**
- * Further tries of a call: after a failure (`retry`), beside a slow one (`hedge`), within a budget for all calls.
+ * Further tries of a call: after a failure (`retry`), beside a slow one (`hedge`) or one that stands in line (`tied`),
+ * within a budget for all calls.
  *
  * @module
  */
@@ -12,3 +13,10 @@ export {
   retryBudget,
   retryBudgetDefaults,
 } from './retry-budget.js';
+export { type TiedOptions, tied, tiedDefaults } from './tied.js';
+export {
+  type TiedPolicy,
+  type TiedPolicyOptions,
+  tiedPolicy,
+  tiedPolicyDefaults,
+} from './tied-policy.js';

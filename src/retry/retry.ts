@@ -7,6 +7,7 @@ import type { Outcome } from '../core/outcome.js';
 import { checkProtocol, discard, type Protocol } from '../core/protocol.js';
 import { type Random, systemRandom } from '../core/random.js';
 import { direct, type Receiver, type Start, startOf } from '../core/receiver.js';
+import { neverAgain, noteRetriedBelow } from '../core/retried-below.js';
 import { wheelOf } from '../core/timer-wheel.js';
 import { verdictOf } from '../core/verdict.js';
 import { until } from './alarm.js';
@@ -134,7 +135,7 @@ function settingsOf<Req, Res>(options: RetryOptions<Req, Res>): Settings<Req, Re
   return {
     ...given,
     protocol: checkProtocol('retry.protocol', given.protocol),
-    budget: budgetOf('retry.budget', given.budget),
+    budget: budgetOf('retry.budget', given.budget, given.clock.now()),
   };
 }
 
@@ -186,8 +187,10 @@ class Tries<Req, Res> implements Receiver<Res> {
   private unsatisfied(response: Res, outcome: Outcome): void {
     const { protocol } = this.settings;
     const failed = { call: this.call, outcome, response, error: undefined };
-    const waitMs = this.wait(failed, protocol.feedback?.(response)?.retryAfterMs);
+    const askedMs = protocol.feedback?.(response)?.retryAfterMs;
+    const waitMs = this.wait(failed, askedMs);
     if (waitMs === never) {
+      this.note(failed, askedMs);
       this.outer.answered(response);
       return;
     }
@@ -202,8 +205,12 @@ class Tries<Req, Res> implements Receiver<Res> {
     const oneTry = refused?.code === 'DEADLINE_EXCEEDED' && refused.side === this.call.side;
     if (refused?.retryable === false && !oneTry) return false;
     const failed = { call: this.call, outcome, response: undefined, error };
-    const waitMs = this.wait(failed, feedback?.retryAfterMs ?? refused?.retryAfterMs);
-    if (waitMs === never) return false;
+    const askedMs = feedback?.retryAfterMs ?? refused?.retryAfterMs;
+    const waitMs = this.wait(failed, askedMs);
+    if (waitMs === never) {
+      this.note(failed, askedMs);
+      return false;
+    }
     this.repeat(waitMs);
     return true;
   }
@@ -226,6 +233,25 @@ class Tries<Req, Res> implements Receiver<Res> {
       // A listener has no say in what becomes of the call.
     }
     return waitMs;
+  }
+
+  /**
+   * There is no further try, and none is to be made by those who called this process: each tier that retried would multiply
+   * what those below it send. Not of a call that nobody could have retried here.
+   */
+  private note(failed: FailedTry<Res>, askedMs: number | undefined): void {
+    const { outcome, error } = failed;
+    const refusedHere = outcome === 'unsent' && isGovernanceError(error);
+    const failedThere = outcome === 'failure' || outcome === 'overload';
+    if (refusedHere || (failedThere && (askedMs === neverAgain || this.retriable(failed))))
+      noteRetriedBelow();
+  }
+
+  /** Whether it was sent again here, or would have been if there had been tries, time or budget left. */
+  private retriable(failed: FailedTry<Res>): boolean {
+    const { attempts, protocol } = this.settings;
+    if (this.made > 1) return true;
+    return attempts > 1 && this.harmless(failed) && resend(protocol, this.request) !== undefined;
   }
 
   /** Whether sending it again does no more than sending it once. */
@@ -281,8 +307,9 @@ class Tries<Req, Res> implements Receiver<Res> {
  *
  * A try is repeated if it failed by the callee's fault or was shed by it, the call is idempotent or the callee cannot have
  * seen it, the protocol can send the request again, and tries, time and budget are left. One that was shed is repeated
- * only if another endpoint is known. What was refused or cancelled on this side never is, except a try that only its own timeout ended. A call that
- * gets no further try ends with the last response or error, unchanged; responses before it are discarded.
+ * only if another endpoint is known. What was refused or cancelled on this side never is, except a try that only its own
+ * timeout ended. A call that gets no further try ends with the last response or error, unchanged; responses before it are
+ * discarded.
  *
  * There is a wait even before the first repetition, and after a refused connection as after a slow failure: the calls
  * that an endpoint had in flight when it died fail in one moment, and would hit the others in one.

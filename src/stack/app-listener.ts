@@ -1,17 +1,28 @@
 import type { Call } from '../core/call.js';
+import type { RejectionCode } from '../core/errors.js';
+import type { Ask } from '../core/gate.js';
 import { exchangeProtocol, type HttpExchange } from '../http/exchange.js';
-import { type HttpListener, type ListenerOptions, listenerDefaults, toListener } from '../http/listener.js';
+import {
+  type Aside,
+  type HttpListener,
+  type ListenerOptions,
+  listenerDefaults,
+  toListener,
+} from '../http/listener.js';
+import { type ReportLoadOptions, reportLoadDefaults } from '../http/load-teller.js';
 import { recover } from '../http/recover.js';
 import { type HttpHandler, serveHandler } from '../http/serve-handler.js';
 import { httpServerSemantics } from '../telemetry/http-server-semantics.js';
 import { appServer, type ServerParts } from './app-server.js';
-import { checkOptions, overlay } from './policy-checks.js';
+import { earlyLimits } from './early-limits.js';
+import { checkGates, checkOptions, overlay } from './policy-checks.js';
 import { type ServerPolicy, serverPolicyDefaults } from './server-stack.js';
 
 /** Options of {@link App.listener}. */
 export interface AppListenerOptions
   extends ServerPolicy<HttpExchange, HttpExchange>,
-    Pick<ListenerOptions, 'routes' | 'trust' | 'key'> {
+    Pick<ListenerOptions, 'routes' | 'trust' | 'key'>,
+    ReportLoadOptions {
   /**
    * Whether the listener itself answers `GET /healthz` and `GET /readyz`, before limits and without spans.
    *
@@ -27,6 +38,17 @@ export interface AppListenerOptions
    */
   readonly context?: boolean | undefined;
   /**
+   * Whether limits that can tell are asked before a call is made of a request, while they refuse. What they refuse then
+   * costs a fraction: on a server of HTTP/1 that this listener answers alone the answer is written before Node makes a
+   * response, which is little more than reading and writing the socket. It is the same answer, but nobody hears of it: no
+   * span, no duration, no other listener or instrumentation of the server; the event `rejected` and the metric
+   * `keelson.rejected` count them. `false` where each refused request has to be in a trace or log. No effect with limits
+   * that cannot tell, which are all but the queue, `bbr` and `concurrency`; nor while nothing is refused.
+   *
+   * @defaultValue `true`
+   */
+  readonly rejectEarly?: boolean | undefined;
+  /**
    * Told of each fault of a handler: what it throws or rejects with, also after its answer has begun, but neither
    * refusals nor what follows from a client that went away. It is told of on the bus as `fault` too. Without it, and
    * while nobody listens to `fault`, faults are written to the console.
@@ -39,9 +61,13 @@ export interface AppListenerOptions
 /** Defaults of {@link AppListenerOptions}. */
 export const appListenerDefaults = {
   ...serverPolicyDefaults,
-  ...listenerDefaults,
+  routes: listenerDefaults.routes,
+  trust: listenerDefaults.trust,
+  key: listenerDefaults.key,
+  ...reportLoadDefaults,
   health: false,
   context: true,
+  rejectEarly: true,
   onError: undefined,
 } as const;
 
@@ -49,24 +75,42 @@ export const appListenerDefaults = {
 export function appListener(
   handler: HttpHandler,
   given: AppListenerOptions,
-  parts: ServerParts,
+  parts: ServerParts & { readonly health: Aside },
 ): HttpListener {
   checkOptions('listener', { known: appListenerDefaults }, given);
-  const {
-    routes,
-    trust,
-    key,
-    health: _,
-    context,
-    onError,
-    ...policy
-  } = overlay<AppListenerOptions>({}, given);
+  const options = overlay<AppListenerOptions>({}, given);
+  const { routes, trust, key, health, context, rejectEarly, reportLoad, loadFormats, onError, ...policy } =
+    options;
   if (onError !== undefined && typeof onError !== 'function')
     throw new TypeError(`listener.onError must be a function, got ${String(onError)}`);
+  checkGates('listener.limits', policy.limits);
+  const { service, events, clock } = parts;
+  const { limits } = policy;
+  const queue = parts.queues.of(policy.queue, limits);
   const stack = appServer<HttpExchange, HttpExchange>(
-    (tell) => serveHandler(handler, { context, onLateError: tell, clock: parts.clock }),
-    { ...policy, onError, protocol: exchangeProtocol, semantics: httpServerSemantics, recover },
+    (tell) => serveHandler(handler, { context, onLateError: tell, clock }),
+    {
+      ...policy,
+      queue: queue ?? false,
+      onError,
+      protocol: exchangeProtocol,
+      semantics: httpServerSemantics,
+      recover,
+    },
     parts,
   );
-  return toListener(stack, { service: parts.service, routes, trust, key });
+  const load = parts.load();
+  const onReject = (_code: RejectionCode, ask: Ask): void => load.cameInVain(ask);
+  const early =
+    rejectEarly === false
+      ? undefined
+      : earlyLimits([...load.watched(limits ?? []), ...(queue ? [queue] : [])], {
+          service,
+          bus: events,
+          clock,
+          onReject,
+        });
+  const aside = health ? parts.health : undefined;
+  const told = { load: load.told, reportLoad, loadFormats };
+  return toListener(stack, { service, routes, trust, key, early, aside, tied: true, clock, ...told });
 }

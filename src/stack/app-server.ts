@@ -2,13 +2,14 @@ import { type AcceptMetadataOptions, acceptMetadataDefaults } from '../core/acce
 import type { Call } from '../core/call.js';
 import type { Clock } from '../core/clock.js';
 import type { Handler, Middleware } from '../core/handler.js';
+import type { ServerLoad } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
-import { bbr } from '../limiter/bbr.js';
-import type { LoadSignal } from '../limiter/load.js';
 import type { Semantics } from '../telemetry/semantics.js';
 import type { AppEvents } from './app-events.js';
 import { faultTeller } from './handler-fault.js';
 import { checkOptions, overlay } from './policy-checks.js';
+import type { ServerLoadWatch } from './server-load.js';
+import type { ServerQueues } from './server-queue.js';
 import { type ServerPolicy, serverPolicyDefaults, serverStack } from './server-stack.js';
 
 /** Told of an error of a handler and of the call that it failed. */
@@ -22,8 +23,10 @@ export interface AppServerOptions<Req, Res> extends ServerPolicy<Req, Res> {
    * Makes what turns a rejection into a response of the wire.
    *
    * @param tell - to be told of every error that is answered; it keeps refusals apart from faults by itself
+   * @param load - tells how loaded the process is, for answers to say it to peers that are trusted; the same object for a
+   * millisecond
    */
-  readonly recover: (tell: FaultTeller) => Middleware<Req, Res>;
+  readonly recover: (tell: FaultTeller, load: () => ServerLoad) => Middleware<Req, Res>;
   /**
    * What this wire is called in spans and metrics; without it there are none.
    *
@@ -47,16 +50,15 @@ const known = {
   onError: undefined,
 } as const;
 
-/** Calls that come at once after a pause of the machine are no overload yet: twice what `bbr` lets in unseen. */
-const burst = 20;
-
 /** What the servers of one app have in common. */
 export interface ServerParts {
   readonly service: string;
   readonly events: AppEvents;
   readonly clock: Clock;
   /** How loaded the process is; made when a server needs it. */
-  readonly load: () => LoadSignal;
+  readonly load: () => ServerLoadWatch;
+  /** The queues of its servers. */
+  readonly queues: ServerQueues;
 }
 
 /**
@@ -67,8 +69,10 @@ export interface ServerParts {
 export function appServer<Req, Res>(
   handlerOf: (tell: FaultTeller) => Handler<Req, Res>,
   options: AppServerOptions<Req, Res>,
-  { service, events, clock, load }: ServerParts,
+  parts: ServerParts,
 ): Handler<Req, Res> {
+  const { service, events, clock } = parts;
+  const load = parts.load();
   checkOptions('server', { known }, options);
   const { onError, recover, ...rest } = options;
   if (onError !== undefined && typeof onError !== 'function')
@@ -80,19 +84,13 @@ export function appServer<Req, Res>(
   return serverStack<Req, Res>(
     {
       ...rest,
-      // Of a server that names none: adaptive, one for the whole server.
-      limits: rest.limits ?? [
-        bbr({
-          load: load(),
-          minLimit: burst,
-          onTransition: (shedding) => events.emit('shedding', { service, shedding }),
-        }),
-      ],
+      limits: load.around(rest.limits ?? []),
+      queue: parts.queues.of(rest.queue, rest.limits) ?? false,
       metadata: overlay<AcceptMetadataOptions>(
         { onDrop: (drop) => events.emit('metadata', { service, side: 'server', ...drop }) },
         rest.metadata ?? {},
       ),
-      recover: recover(tell),
+      recover: recover(tell, load.told),
       clock,
     },
     handlerOf(tell),

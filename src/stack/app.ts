@@ -7,9 +7,8 @@ import type { Handler } from '../core/handler.js';
 import { resolveOptions } from '../core/options.js';
 import type { Random } from '../core/random.js';
 import type { GovernedFetch } from '../http/call-options.js';
-import type { HttpListener } from '../http/listener.js';
+import type { Aside, HttpListener } from '../http/listener.js';
 import type { HttpHandler } from '../http/serve-handler.js';
-import { type LoadSignal, loadSignal } from '../limiter/load.js';
 import { apiMismatch } from '../telemetry/api-mismatch.js';
 import { governanceMetrics } from '../telemetry/governance-metrics.js';
 import {
@@ -23,10 +22,12 @@ import { type AppOptions, appDefaults, checkAppOptions, usualDrainPauseMs } from
 import { type AppServerOptions, appServer, type ServerParts } from './app-server.js';
 import { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
 import { type FetchClientOptions, fetchClient } from './fetch-client.js';
-import { answerHealth } from './health.js';
+import { answerHealth, isHealthRequest } from './health.js';
 import { type AppState, Lifecycle } from './lifecycle.js';
 import { overlay } from './policy-checks.js';
 import type { Servable } from './servable.js';
+import { type AppLoad, ServerLoadWatch } from './server-load.js';
+import { ServerQueues } from './server-queue.js';
 import { type Served, Servers } from './servers.js';
 import { type AnyHttpServer, type ServeOptions, type ServeSettings, serveDefaults } from './serving.js';
 import { onTermination } from './signals.js';
@@ -105,6 +106,11 @@ export interface App {
   serve(server: AnyHttpServer | Servable, options?: ServeOptions): Promise<Served>;
   /** What each client of this app knows of its endpoints: for a debug page or a panel, not for each call. */
   snapshot(): readonly ClientSnapshot[];
+  /**
+   * How loaded this process is: what its answers tell, and whether its CPU quota holds it back. Without a server nobody
+   * measures, and there is nothing in it.
+   */
+  load(): AppLoad;
   /** Answers `/healthz` and `/readyz`. @returns whether the request was one of them */
   health(req: IncomingMessage, res: ServerResponse): boolean;
   /**
@@ -141,7 +147,12 @@ class KeelsonApp implements App {
   private readonly clients = new Set<OwnClient>();
   private readonly governed = new WeakSet<object>();
   private readonly endMetrics: () => void;
-  private load: LoadSignal | undefined;
+  private readonly healthAside: Aside = {
+    matches: isHealthRequest,
+    answer: (req, res) => void this.health(req, res),
+  };
+  private readonly queues: ServerQueues;
+  private watch: ServerLoadWatch | undefined;
   private permitted: Promise<void> | undefined;
   private removeSignals: (() => void) | undefined;
   private stopping: Promise<void> | undefined;
@@ -155,6 +166,15 @@ class KeelsonApp implements App {
     this.endMetrics = governanceMetrics(this.events.own);
     this.lifecycle = new Lifecycle(service, this.events, hooks);
     this.sources = sourcesOf(options, { bus: this.events, clock, random });
+    this.queues = new ServerQueues({
+      defaults: { clock },
+      listener: {
+        onTransition: (shedding) => this.events.emit('shedding', { service, shedding }),
+        onRefuse: (now, priority) => this.loadWatch().meter.refused(now, priority),
+      },
+      watch: (queue) => this.loadWatch().add(queue),
+    });
+    this.closers.push(() => this.queues.close());
     this.servers = new Servers({
       options,
       clock,
@@ -208,12 +228,7 @@ class KeelsonApp implements App {
 
   listener(handler: HttpHandler, options: AppListenerOptions = {}): HttpListener {
     this.mustRun();
-    const governed = appListener(handler, options, this.serverParts());
-    const listener: HttpListener = options.health
-      ? (req, res) => {
-          if (!this.health(req as IncomingMessage, res as ServerResponse)) governed(req, res);
-        }
-      : governed;
+    const listener = appListener(handler, options, { ...this.serverParts(), health: this.healthAside });
     this.governed.add(listener);
     return listener;
   }
@@ -248,6 +263,10 @@ class KeelsonApp implements App {
     return Array.from(this.clients, ({ service, stack }) => ({ service, endpoints: stack.snapshot() }));
   }
 
+  load(): AppLoad {
+    return this.watch?.load() ?? {};
+  }
+
   health(req: IncomingMessage, res: ServerResponse): boolean {
     return answerHealth(req, res, this.state);
   }
@@ -270,8 +289,8 @@ class KeelsonApp implements App {
   }
 
   private serverParts(): ServerParts {
-    const { service, events, clock } = this;
-    return { service, events, clock, load: () => this.loadSignal() };
+    const { service, events, clock, queues } = this;
+    return { service, events, clock, queues, load: () => this.loadWatch() };
   }
 
   private mustRun(): void {
@@ -280,12 +299,14 @@ class KeelsonApp implements App {
     throw new GovernanceError('SHUTTING_DOWN', `app "${service}" was stopped; make another one`, { service });
   }
 
-  private loadSignal(): LoadSignal {
-    if (this.load === undefined) {
-      this.load = loadSignal({ clock: this.clock });
-      this.closers.push(this.load.start());
+  /** One for all servers, since one thread serves them all. */
+  private loadWatch(): ServerLoadWatch {
+    if (this.watch === undefined) {
+      const watch = new ServerLoadWatch(this.service, this.clock);
+      this.watch = watch;
+      this.closers.push(() => watch.stop());
     }
-    return this.load;
+    return this.watch;
   }
 
   /** Asks the hook before the first server; several that start at once wait for one answer. */

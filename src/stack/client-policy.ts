@@ -8,6 +8,7 @@ import type { Bounds } from '../core/options.js';
 import type { HedgeOptions } from '../retry/hedge.js';
 import type { RetryOptions } from '../retry/retry.js';
 import type { RetryBudgetOptions } from '../retry/retry-budget.js';
+import type { TiedOptions } from '../retry/tied.js';
 import { checkGates, checkMiddlewares, checkOptions } from './policy-checks.js';
 
 /** Tells the stack that a gate changed state; a stack passes it on to its bus. */
@@ -51,15 +52,22 @@ export interface ClientPolicy<Req, Res> {
    */
   readonly hedge?: Omit<HedgeOptions<Req, Res>, 'protocol' | 'clock' | 'budget'> | false | undefined;
   /**
+   * Second copies of calls that have not started where they were sent first, or `false` for none: `{ routes: '/search' }`.
+   * What is tied is not hedged.
+   *
+   * @defaultValue `false`
+   */
+  readonly tied?: Omit<TiedOptions<Req, Res>, 'protocol' | 'clock' | 'budget'> | false | undefined;
+  /**
    * What retries and hedges together may add.
    *
-   * @defaultValue `{}`, that is 20 % of the successes and 3 per second
+   * @defaultValue `{}`, that is 10 % of the successes and 3 in ten seconds
    */
   readonly retryBudget?: RetryBudgetOptions | undefined;
   /**
    * Gates of one endpoint, called once for each that appears. `announce` puts a gate's state changes on the bus.
    *
-   * @defaultValue one SRE breaker: `(endpoint, announce) => [sre({ onTransition: announce })]`
+   * @defaultValue one evidence breaker: `(endpoint, announce) => [evidence({ onTransition: announce })]`
    */
   readonly gates?: ((endpoint: Endpoint, announce: Announce) => readonly Gate[]) | undefined;
   /**
@@ -120,6 +128,7 @@ export const clientPolicyDefaults = {
   resolveTimeoutMs: 5000,
   retry: {},
   hedge: false,
+  tied: false,
   retryBudget: {},
   gates: undefined,
   limits: undefined,
@@ -150,7 +159,7 @@ export function checkPolicy<Req, Res>(
   policy: ClientPolicy<Req, Res> | undefined,
   more: object = {},
 ): void {
-  const known = { ...clientPolicyDefaults, hedge: undefined, ...more };
+  const known = { ...clientPolicyDefaults, hedge: undefined, tied: undefined, ...more };
   checkOptions(owner, { known, bounds }, policy);
   if (policy === undefined) return;
   const { gates, limits, use, useAttempt } = policy;
@@ -159,7 +168,7 @@ export function checkPolicy<Req, Res>(
   checkGates(`${owner}.limits`, limits);
   checkMiddlewares(`${owner}.use`, use);
   checkMiddlewares(`${owner}.useAttempt`, useAttempt);
-  for (const field of ['retry', 'hedge', 'ejection', 'metadata'] as const) {
+  for (const field of ['retry', 'hedge', 'tied', 'ejection', 'metadata'] as const) {
     const value: unknown = policy[field];
     if (value !== undefined && value !== false && (typeof value !== 'object' || value === null))
       throw new TypeError(`${owner}.${field} must be an object or false, got ${String(value)}`);

@@ -17,6 +17,7 @@ import type { Resolver } from '../discovery/resolver.js';
 import { hedge } from '../retry/hedge.js';
 import { retry } from '../retry/retry.js';
 import { retryBudget } from '../retry/retry-budget.js';
+import { tied } from '../retry/tied.js';
 import type { Semantics } from '../telemetry/semantics.js';
 import { type ClientPolicy, checkPolicy, clientPolicyDefaults } from './client-policy.js';
 import { endpointStack } from './endpoint-stack.js';
@@ -35,7 +36,7 @@ export interface ClientStackOptions<Req, Res> extends ClientPolicy<Req, Res> {
    * Chooses endpoints. It belongs to this stack alone: two stacks with one balancer would take each other's endpoints
    * away.
    *
-   * @defaultValue P2C on least response time, with slow start and outlier ejection
+   * @defaultValue least backlog by what servers report (by latency where they do not), with slow start and outlier ejection
    */
   readonly balancer?: Balancer | undefined;
   /**
@@ -137,8 +138,8 @@ function announcingBalancer<Req, Res>(
  * Joins the parts of a client in the canonical order and returns one handler.
  *
  * Outermost first: span of the call, metrics, the user's middlewares (all three see refusals and retries as one call),
- * deadline (its time covers everything inside), limits (a call counts once, however often it is tried), retry or hedge
- * (each try may meet another endpoint), balance, and behind it per endpoint: gates, span of the attempt, timeout, wire.
+ * deadline (its time covers everything inside), limits (a call counts once, however often it is tried), retry, ties
+ * or hedge (each try and each copy may meet another endpoint), balance, and behind it per endpoint: gates, span of the attempt, timeout, wire.
  *
  * Use it for a wire of your own; for HTTP `app.fetch` and `governedFetch` are shorter.
  *
@@ -157,13 +158,13 @@ export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): Cl
   const { limits = [], use = [] } = options;
   const onDrop = (drop: MetadataDrop): void => bus.emit('metadata', { service, side: 'client', ...drop });
   const budget = retryBudget(options.retryBudget);
-  const repeats = options.retry !== false || Boolean(options.hedge);
+  const repeats = options.retry !== false || Boolean(options.hedge) || Boolean(options.tied);
   const telemetry = clientTelemetry(
     { protocol, clock, semantics: options.semantics, tracing: options.tracing, metrics: options.metrics },
     options.caller,
     repeats,
   );
-  // Also with hedges alone: successes fill the budget that both draw on.
+  // Also where nothing is retried: successes fill the budget of hedges, and what failed below is noted for those above.
   const tries = options.retry === false ? { attempts: 1 } : options.retry;
   const leaf = balance<Req, Res>({
     service,
@@ -192,7 +193,8 @@ export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): Cl
       ...use,
       deadline<Req, Res>({ timeoutMs, protocol, clock }),
       limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
-      repeats && retry<Req, Res>({ ...tries, protocol, budget, clock, random }),
+      retry<Req, Res>({ ...tries, protocol, budget, clock, random }),
+      options.tied ? tied<Req, Res>({ ...options.tied, protocol, budget, clock }) : false,
       options.hedge ? hedge<Req, Res>({ ...options.hedge, protocol, budget, clock }) : false,
     ],
     leaf.handler,

@@ -1,5 +1,5 @@
 import type { EndpointStack } from '../balancer/crew.js';
-import { sre } from '../breaker/sre.js';
+import { evidence } from '../breaker/evidence.js';
 import type { Clock } from '../core/clock.js';
 import type { Endpoint } from '../core/endpoint.js';
 import type { Bus } from '../core/events.js';
@@ -56,7 +56,7 @@ export function endpointStack<Req, Res>(
 ): (endpoint: Endpoint) => EndpointStack<Req, Res> {
   const { service, wire, policy, bus, clock, random, telemetry } = parts;
   const { perTryTimeoutMs: perTryMs } = policy;
-  const gatesOf = policy.gates ?? ((_endpoint, announce) => [sre({ random, onTransition: announce })]);
+  const gatesOf = policy.gates ?? ((_endpoint, announce) => [evidence({ random, onTransition: announce })]);
   const around: readonly (Middleware<Req, Res> | undefined)[] = [
     ...telemetry,
     perTryMs === undefined ? undefined : attemptTimeout({ perTryMs, protocol: wire.protocol, clock }),

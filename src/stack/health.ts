@@ -7,16 +7,23 @@ function answer(res: ServerResponse, ok: boolean, state: AppState): void {
   res.end(body);
 }
 
+function pathOf({ method, url = '' }: IncomingMessage): string | undefined {
+  return method === 'GET' || method === 'HEAD' ? url.split('?', 1)[0] : undefined;
+}
+
+/** Whether a request asks for `/healthz` (the process lives) or `/readyz` (send it traffic). */
+export function isHealthRequest(req: IncomingMessage): boolean {
+  const path = pathOf(req);
+  return path === '/healthz' || path === '/readyz';
+}
+
 /**
- * Answers `/healthz` (the process lives) and `/readyz` (send it traffic).
+ * Answers such a request.
  *
- * @returns whether the request was one of them
+ * @returns whether it was one
  */
 export function answerHealth(req: IncomingMessage, res: ServerResponse, state: AppState): boolean {
-  const path = (req.url ?? '').split('?', 1)[0];
-  if (req.method !== 'GET' && req.method !== 'HEAD') return false;
-  if (path === '/healthz') answer(res, true, state);
-  else if (path === '/readyz') answer(res, state === 'ready', state);
-  else return false;
+  if (!isHealthRequest(req)) return false;
+  answer(res, pathOf(req) === '/healthz' || state === 'ready', state);
   return true;
 }

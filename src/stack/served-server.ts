@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../core/clock.js';
 import { holdContinue } from '../http/expect-continue.js';
 import { closeWithConnection } from '../http/in-line.js';
+import { answerInFull, onlyWatches } from '../http/reject-line.js';
 import type { Bound, Place, Servable } from './servable.js';
 import { type AnyHttpServer, listen } from './serving.js';
 
@@ -53,6 +54,7 @@ export class ServedServer implements Servable {
   ) {
     this.opens = !server.listening;
     this.events = server;
+    onlyWatches(this.requested);
     this.events.prependListener('request', this.requested);
     this.events.on('connection', this.connected);
     this.events.on('session', this.opened);
@@ -80,6 +82,7 @@ export class ServedServer implements Servable {
   /** From now on every response asks its client to close the connection, so that the next request goes elsewhere. */
   leave(): void {
     this.leaving = true;
+    answerInFull(this.server);
     for (const res of this.answering) askToLeave(res);
     for (const session of this.sessions) sayGoodbye(session);
   }

@@ -8,8 +8,10 @@ import { checkProtocol, type Protocol } from '../core/protocol.js';
 import { trustedPeer } from '../core/trust.js';
 import { acceptDeadline } from '../deadline/accept-deadline.js';
 import { deadline } from '../deadline/deadline.js';
+import { dispatchQueue } from '../limiter/dispatch-queue.js';
 import type { Semantics } from '../telemetry/semantics.js';
 import { checkGates, checkMiddlewares, checkOptions } from './policy-checks.js';
+import { chosenQueue, type QueueChoice } from './server-queue.js';
 import { serverTelemetry } from './telemetry.js';
 
 /** How the calls of one server are governed. */
@@ -24,9 +26,16 @@ export interface ServerPolicy<Req, Res> {
   /**
    * Gates of the whole server: what they refuse never reaches the handler, and its body is not read.
    *
-   * @defaultValue none; an app puts one adaptive limiter here
+   * @defaultValue none
    */
   readonly limits?: readonly Gate[] | undefined;
+  /**
+   * A queue in which calls wait for their turn, and which refuses those that would wait too long: options of one, a
+   * `dispatchQueue()`, or `false` for none. What limits let in comes here.
+   *
+   * @defaultValue none; the servers of an app that name neither `limits` nor `queue` share one
+   */
+  readonly queue?: QueueChoice | undefined;
   /**
    * Which metadata of trusted peers is taken, and what each call has besides.
    *
@@ -57,6 +66,7 @@ export interface ServerPolicy<Req, Res> {
 export const serverPolicyDefaults = {
   timeoutMs: Number.POSITIVE_INFINITY,
   limits: undefined,
+  queue: undefined,
   metadata: {},
   use: undefined,
   tracing: true,
@@ -101,8 +111,8 @@ const isTrusted = (call: Call): boolean => call.values.get(trustedPeer) === true
  * Joins the parts of a server in the canonical order around a handler.
  *
  * Outermost first: span, metrics (both see what {@link ServerStackOptions.recover} answers), recover (everything inside
- * may throw), the caller's deadline and the server's own, limits (a call whose time is over takes no place), metadata,
- * the user's middlewares, the handler.
+ * may throw), the caller's deadline and the server's own, limits (a call whose time is over takes no place), the queue
+ * (what it knows of a call is its deadline, and who has gone leaves it), metadata, the user's middlewares, the handler.
  *
  * @throws RangeError or TypeError for options out of range
  */
@@ -112,6 +122,9 @@ export function serverStack<Req, Res>(
 ): Handler<Req, Res> {
   checkStack(options);
   const { protocol, clock = systemClock, limits = [], semantics, tracing, metrics } = options;
+  const queue = chosenQueue(options.queue, (given) =>
+    dispatchQueue({ ...given, clock: given.clock ?? clock }),
+  );
   return compose<Req, Res>(
     [
       ...serverTelemetry({ semantics, protocol, clock, tracing, metrics }),
@@ -119,6 +132,7 @@ export function serverStack<Req, Res>(
       acceptDeadline({ trust: isTrusted, clock }),
       deadline({ timeoutMs: options.timeoutMs ?? serverPolicyDefaults.timeoutMs, protocol, clock }),
       limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
+      queue?.middleware<Req, Res>(),
       options.metadata && acceptMetadata(options.metadata),
       ...(options.use ?? []),
     ],

@@ -5,3 +5,4 @@ export { LatencyHistogram } from './latency-histogram.js';
 export { RecentCounter } from './recent-counter.js';
 export { RollingCounter } from './rolling-counter.js';
 export { TokenBucket } from './token-bucket.js';
+export { Tournament } from './tournament.js';

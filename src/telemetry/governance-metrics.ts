@@ -50,14 +50,15 @@ function make(meter: Meter, instances: Levels, stale: Levels) {
     },
     breakers: count('keelson.breaker.transitions', 'Changes of state of circuit breakers.'),
     shedding: count('keelson.shedding.episodes', 'Times that a limiter began to refuse.'),
+    rejected: count('keelson.rejected', 'Requests that were refused before calls were made of them.'),
     ejections: count('keelson.ejections', 'Endpoints that were taken out of the picks.'),
     faults: count('keelson.faults', 'Times that a hook or listener of the user threw.'),
   };
 }
 
 /**
- * Counts what is told on a bus: `keelson.breaker.transitions`, `keelson.shedding.episodes`, `keelson.ejections`,
- * `keelson.faults`; and shows `keelson.instances` and `keelson.resolver.stale` of each service.
+ * Counts what is told on a bus: `keelson.breaker.transitions`, `keelson.shedding.episodes`, `keelson.rejected`,
+ * `keelson.ejections`, `keelson.faults`; and shows `keelson.instances` and `keelson.resolver.stale` of each service.
  *
  * Use it once for each app or stack. Endpoints are no attribute: with each deployment they would be new series; the
  * events themselves name them.
@@ -86,6 +87,9 @@ export function governanceMetrics(bus: Bus, options: GovernanceMetricsOptions = 
     }),
     bus.on('shedding', ({ service, shedding }) => {
       if (shedding) instrumentsOf()?.shedding.add(1, { 'keelson.service': service });
+    }),
+    bus.on('rejected', ({ service, code, count }) => {
+      instrumentsOf()?.rejected.add(count, { 'keelson.service': service, 'keelson.rejection.code': code });
     }),
     bus.on('ejection', ({ service, ejected, reason }) => {
       if (ejected)

@@ -21,6 +21,7 @@ import {
   serverInterceptor,
 } from 'keelson/connect';
 import { type Call, type FaultEvent, type Gate, GovernanceError, trustedPeer } from 'keelson/core';
+import { parseLoad } from 'keelson/http';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Greeter } from '../doubles/connect-greeter.js';
 import {
@@ -332,7 +333,10 @@ describe.each(speeches)('a server, asked by $name', (speech) => {
     const { client, settled } = await running(speech, { say: (request) => behind.say(request) });
     const error = await errorOf(client.say(asking));
     expect(error.code).toBe(Code.ResourceExhausted);
-    expect([...error.metadata.keys()].filter((name) => /keelson|retry|pushback/.test(name))).toEqual([]);
+    const told = [...error.metadata.keys()].filter((name) => /keelson|retry|pushback/.test(name));
+    expect(told).toEqual(['x-keelson-load']);
+    // Its own, for it refuses nobody.
+    expect(parseLoad(error.metadata.get('x-keelson-load'))?.admitRatio).toBeUndefined();
     await settled(['ignored']);
     const direct = await errorOf(overloaded.client.say(asking));
     expect(direct.metadata.get('x-keelson-shed')).toBe('OVERLOADED');

@@ -1028,7 +1028,10 @@ describe('HTTP/2', () => {
     const warnings: string[] = [];
     const warned = (warning: Error) => void warnings.push(warning.message);
     process.on('warning', warned);
-    const { session } = await over2(() => forever(), { limits: [limiter(0.5)] });
+    const { session } = await over2(() => forever(), {
+      limits: [limiter(0.5)],
+      rejectEarly: false,
+    });
     const { head, body } = await ask(session, { ':method': 'POST', 'content-length': '10000000' });
     expect([head[':status'], body, head['connection']]).toEqual([503, 'OVERLOADED\n', undefined]);
     expect(head['retry-after']).toBe('1');

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import {
   type Balancer,
+  c3,
   inflightMeter,
   kratosV1,
   kratosV3,
   type Lease,
   type LoadMeter,
+  leastLoad,
   outlierEjection,
   p2c,
   peakEwma,
@@ -60,6 +62,8 @@ const makers: Record<string, () => Balancer> = {
   'p2c by response time': () => p2c({ random: seededRandom(1), slowStart: {} }),
   'p2c by peak EWMA': () => p2c({ random: seededRandom(2), meter: peakEwma() }),
   'p2c by inflight, whole sets': () => p2c({ random: seededRandom(3), meter: inflightMeter(), scanUpTo: 6 }),
+  'least load by reports': () => leastLoad({ random: seededRandom(9), slowStart: {} }),
+  'least load by C3': () => leastLoad({ random: seededRandom(10), meter: c3() }),
   kratosV1: () => p2c({ ...kratosV1, random: seededRandom(4) }),
   kratosV3: () => p2c({ ...kratosV3, random: seededRandom(5) }),
   roundRobin: () => roundRobin({ slowStart: {} }),

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { sre, threshold } from 'keelson/breaker';
+import { type Breaker, evidence, sre, threshold } from 'keelson/breaker';
 import {
   type Call,
   type Cancellation,
@@ -131,8 +131,11 @@ async function play(seed: number) {
     retryBudget: { minPerSecond: 100 },
     limits: [limit],
     gates: () => {
-      const breaker =
-        random() < 0.5 ? sre({ random, minRequests: 5 }) : threshold({ random, minRequests: 5, openMs: 30 });
+      const breaker = [
+        sre({ random, minRequests: 5 }),
+        threshold({ random, minRequests: 5, openMs: 30 }),
+        evidence({ random, consecutiveFailures: 2, probeIntervalMs: 30 }),
+      ][Math.floor(random() * 3)] as Breaker;
       const own = [breaker, concurrency({ limit: 5 })];
       gates.push(...own);
       return own;

@@ -1,6 +1,6 @@
-import { type BreakerSnapshot, sre, sreKratosV3, threshold } from 'keelson/breaker';
+import { type BreakerSnapshot, evidence, sre, sreKratosV3, threshold } from 'keelson/breaker';
 import type { Gate } from 'keelson/core';
-import { bbr, bbrKratos, concurrency, type Limiter, rate } from 'keelson/limiter';
+import { bbr, bbrKratos, concurrency, gradient, type Limiter, rate, vegas } from 'keelson/limiter';
 import { seededRandom } from 'keelson/testing';
 
 /** A gate as the properties look at it. */
@@ -86,6 +86,35 @@ export const gates: GateFactory[] = [
         threshold({ random: seededRandom(seed), minRequests: 2, openMs: 20, probes: 3, mode: 'observe' }),
       ),
   },
+  { name: 'evidence', make: (seed) => shown(evidence({ random: seededRandom(seed) })) },
+  {
+    name: 'evidence, quick to open and to probe',
+    make: (seed) =>
+      shown(
+        evidence({
+          random: seededRandom(seed),
+          consecutiveFailures: 2,
+          probeIntervalMs: 20,
+          probeTimeoutMs: 30,
+          maxRequests: 10,
+          windowMs: 200,
+          onTransition: throwing,
+        }),
+      ),
+  },
+  {
+    name: 'evidence, observed',
+    make: (seed) =>
+      shown(
+        evidence({
+          random: seededRandom(seed),
+          consecutiveFailures: 2,
+          probeIntervalMs: 20,
+          windowMs: 100,
+          mode: 'observe',
+        }),
+      ),
+  },
   {
     name: 'bbr under load',
     make: () =>
@@ -109,6 +138,27 @@ export const gates: GateFactory[] = [
   {
     name: 'bbr with a load that throws',
     make: () => shown(bbr({ load: throwing, minLimit: 1 })),
+  },
+  {
+    name: 'bbr with too much waiting',
+    make: () => shown(bbr({ load: { value: 3, waiting: 3 }, windowMs: 200, buckets: 4, spanBuckets: 1 })),
+  },
+  {
+    name: 'gradient',
+    make: () => shown(gradient({ initialLimit: 3, minLimit: 1, windowMs: 100, minSamples: 1 })),
+  },
+  {
+    name: 'vegas',
+    make: (seed) =>
+      shown(
+        vegas({
+          initialLimit: 3,
+          windowMs: 100,
+          minSamples: 1,
+          probeMultiplier: 1,
+          random: seededRandom(seed),
+        }),
+      ),
   },
   { name: 'concurrency', make: () => shown(concurrency({ limit: 4 })) },
   { name: 'rate', make: () => quota(20, 5) },

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { type Balancer, p2c, roundRobin, standardBalancer } from 'keelson/balancer';
-import { sre, threshold } from 'keelson/breaker';
+import { evidence, sre, threshold } from 'keelson/breaker';
 import {
   type Call,
   cancelledBy,
@@ -52,7 +52,7 @@ interface Policy {
   readonly perTryMs: number | undefined;
   readonly resolveMs: number;
   readonly limit: number;
-  readonly gate: 'breaker' | 'threshold' | 'concurrency' | 'bbr' | 'all';
+  readonly gate: 'breaker' | 'threshold' | 'evidence' | 'concurrency' | 'bbr' | 'all';
   readonly balancer: 'standard' | 'p2c' | 'round robin';
 }
 
@@ -94,7 +94,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   perTryMs: fc.option(fc.integer({ min: 5, max: 80 }), { nil: undefined }),
   resolveMs: fc.constantFrom(0, 30, 1000),
   limit: fc.constantFrom(1, 3, 100),
-  gate: fc.constantFrom('breaker', 'threshold', 'concurrency', 'bbr', 'all'),
+  gate: fc.constantFrom('breaker', 'threshold', 'evidence', 'concurrency', 'bbr', 'all'),
   balancer: fc.constantFrom('standard', 'p2c', 'round robin'),
 });
 
@@ -213,11 +213,12 @@ function gatesOf(kind: Policy['gate'], seed: number): Counted[] {
   const one = {
     breaker: () => [sre({ random, minRequests: 3, windowMs: 200 })],
     threshold: () => [threshold({ random, minRequests: 2, openMs: 20, probes: 1, probeTimeoutMs: 50 })],
+    evidence: () => [evidence({ random, consecutiveFailures: 2, probeIntervalMs: 20, probeTimeoutMs: 50 })],
     concurrency: () => [concurrency({ limit: 2 })],
     bbr: () => [bbr({ load: () => 1, minLimit: 1 })],
   };
   return kind === 'all'
-    ? [...one.concurrency(), ...one.threshold(), ...one.breaker(), ...one.bbr()]
+    ? [...one.concurrency(), ...one.threshold(), ...one.breaker(), ...one.evidence(), ...one.bbr()]
     : one[kind]();
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Ask, Outcome, Permit } from 'keelson/core';
-import { bbr, bbrKratos, concurrency, type Limiter, rate } from 'keelson/limiter';
+import { bbr, bbrKratos, concurrency, gradient, type Limiter, rate, vegas } from 'keelson/limiter';
 import { describe, expect, it } from 'vitest';
 
 const outcomes: readonly Outcome[] = ['success', 'failure', 'overload', 'ignored', 'unsent'];
@@ -39,7 +39,21 @@ const limiters: Record<string, (load: () => number) => Limiter> = {
   'bbr() alone': () => bbr(),
   'bbr() of few buckets': (load) => bbr({ load, windowMs: 400, buckets: 4, spanBuckets: 2, minLimit: 1 }),
   'bbr(bbrKratos)': (load) => bbr({ ...bbrKratos, load }),
+  'bbr() with a backlog': (load) =>
+    bbr({
+      load: {
+        get value() {
+          return load();
+        },
+        get waiting() {
+          return load() * 2;
+        },
+      },
+    }),
   'concurrency()': () => concurrency({ limit: 4 }),
+  'gradient()': () => gradient({ initialLimit: 4, minLimit: 2, windowMs: 200, minSamples: 2 }),
+  'vegas()': () =>
+    vegas({ initialLimit: 4, windowMs: 200, minSamples: 2, probeMultiplier: 1, random: () => 0 }),
 };
 
 const costIn = (cost: number | undefined): number => (cost !== undefined && cost >= 0 ? cost : 1);

@@ -257,7 +257,7 @@ describe('bbr with its defaults, load 0.6, a step up for 30 s, 0.6', () => {
       limiter: (load) => bbr({ load }),
       signal: quick,
     }) as [Tally, Tally, Tally];
-    // The limit is the floor of 10 or 2 * 0.33 per ms * 9 ms + 1 = 6: ten. A call waits behind at most ten others before
+    // The limit is the floor of 10 or 1.25 * 0.33 per ms * 9 ms + 1 = 4: ten. A call waits behind at most ten others before
     // it is read and once more after its await: 2 * 10 * 3.04 ms + 5 ms = 66 ms, and the refusals in between, three for
     // every answer, 0.2 ms each time. Two minutes are twelve windows: had the limiter learned its shortest rtt from them,
     // it would have doubled twelve times.
@@ -333,7 +333,7 @@ describe('the kratos preset with the CPU signal of kratos', () => {
   });
 });
 
-describe('what no limiter around a handler can do', () => {
+describe('what no limiter can do that knows only what is in flight', () => {
   it('refuse anything if the handler never awaits', () => {
     const tallies = simulate({
       phases: step(2),

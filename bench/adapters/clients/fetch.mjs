@@ -3,7 +3,7 @@ import { fetchWire, toFetch } from 'keelson/http';
 /** @typedef {import('keelson').App} App */
 
 /** @param {(url: string) => Promise<Response>} fetch @param {string} base */
-const getBy = (fetch, base) => async () => {
+export const getBy = (fetch, base) => async () => {
   const response = await fetch(`${base}/users/42`);
   /** @type {any} */
   const user = await response.json();

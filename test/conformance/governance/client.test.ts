@@ -145,14 +145,18 @@ describe.each(subjects)('$name', (subject) => {
   repeated('the budget bounds the tries of all calls together', async () => {
     const at = await open(subject);
     for (const one of at.replicas) one.does = fail;
-    const users = at.client({ retryBudget: { minPerSecond: 3, ratio: 0 } });
+    // Three to begin with: what it would have saved up in its ten seconds.
+    const users = at.client({ retryBudget: { minPerSecond: 0.3, ratio: 0 } });
     const ends: Ended[] = [];
     for (let i = 0; i < 10; i++) ends.push(await users.call());
     expect(ends.map(told)).toEqual(Array(10).fill(natively.failure));
     expect(at.arrivals).toHaveLength(13);
-    await at.clock.advance(1000);
+    // Time enough for one more, and not for two.
+    await at.clock.advance(6000);
     await users.call();
     expect(at.arrivals).toHaveLength(15);
+    await users.call();
+    expect(at.arrivals).toHaveLength(16);
   });
 
   describe('a callee that has too much to do', () => {

@@ -108,11 +108,43 @@ describe('kratosV2', () => {
   ])('predicts for %s ms every %s ms', (lagMs, everyMs) => {
     const meter = meterOf(kratosV2);
     call(meter, 0, lagMs);
-    meter.start(lagMs);
+    for (let i = 0; i < 3; i++) meter.start(lagMs);
     const at = lagMs * 3;
     const first = meter.load(at);
     expect(meter.load(at + everyMs - 1)).toBe(first);
     expect(meter.load(at + everyMs)).toBeGreaterThan(first);
+  });
+});
+
+describe('the prediction', () => {
+  it.each([
+    { name: 'v2', options: kratosV2, running: 2, predicts: false },
+    { name: 'v2', options: kratosV2, running: 3, predicts: true },
+    { name: 'v3', options: kratosV3, running: 1, predicts: true },
+  ])('of $name with $running calls, all of them late: $predicts', ({ options, running, predicts }) => {
+    const meter = meterOf(options);
+    call(meter, 0, 10);
+    for (let i = 0; i < running; i++) meter.start(10);
+    const before = meter.load(10);
+    expect(meter.load(1000) > before).toBe(predicts);
+  });
+
+  it('of v3 wants more than half of them late, of v2 one more than that', () => {
+    for (const [options, enough] of [
+      [kratosV2, 4],
+      [kratosV3, 3],
+    ] as const) {
+      for (const late of [enough - 1, enough]) {
+        const meter = meterOf(options);
+        call(meter, 0, 10);
+        for (let i = 0; i < late; i++) meter.start(10);
+        for (let i = late; i < 5; i++) meter.start(995);
+        const same = meterOf(options);
+        call(same, 0, 10);
+        for (let i = 0; i < 5; i++) same.start(995);
+        expect(meter.load(1000) > same.load(1000)).toBe(late >= enough);
+      }
+    }
   });
 });
 

@@ -408,7 +408,7 @@ describe('standardBalancer', () => {
   });
 
   it('passes options on, and keeps out of ejection when told so', () => {
-    expect(() => standardBalancer({ forcePickMs: -1 })).toThrow('p2c.forcePickMs');
+    expect(() => standardBalancer({ toleranceRatio: -1 })).toThrow('leastLoad.toleranceRatio');
     expect(() => standardBalancer({ ejection: { minRequests: 0 } })).toThrow('outlierEjection.minRequests');
     expect(() => standardBalancer({ eject: false } as object)).toThrow(TypeError);
     const balancer = standardBalancer({ ejection: false, meter: inflightMeter() });

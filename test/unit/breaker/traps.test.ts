@@ -1,4 +1,4 @@
-import { sre, threshold } from 'keelson/breaker';
+import { evidence, sre, threshold } from 'keelson/breaker';
 import { allOf, attempt, createCall, type Gate, guard, type Outcome, refusal } from 'keelson/core';
 import { manualClock } from 'keelson/testing';
 import { describe, expect, it } from 'vitest';
@@ -27,6 +27,7 @@ function bulkhead(places: number): Gate {
 const breakers = [
   { name: 'sre', make: () => sre({ random: unlucky }) },
   { name: 'threshold', make: () => threshold() },
+  { name: 'evidence', make: () => evidence() },
 ];
 
 describe.each(breakers)('$name', ({ make }) => {

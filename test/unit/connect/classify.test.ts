@@ -156,8 +156,15 @@ describe('what an answer tells besides', () => {
     [told(Code.DeadlineExceeded), { timedOut: true }],
     [told(Code.NotFound), undefined],
     [told(Code.Unavailable, '', { 'grpc-retry-pushback-ms': '150' }), { retryAfterMs: 150 }],
-    [told(Code.Unavailable, '', { 'grpc-retry-pushback-ms': '-1' }), { retryAfterMs: 60_000 }],
-    [told(Code.Unavailable, '', { 'grpc-retry-pushback-ms': 'later' }), { retryAfterMs: 60_000 }],
+    [
+      told(Code.Unavailable, '', { 'grpc-retry-pushback-ms': '-1' }),
+      { retryAfterMs: Number.POSITIVE_INFINITY },
+    ],
+    [
+      told(Code.Unavailable, '', { 'grpc-retry-pushback-ms': 'later' }),
+      { retryAfterMs: Number.POSITIVE_INFINITY },
+    ],
+    [told(Code.Internal, '', { 'x-keelson-retry': 'no' }), { retryAfterMs: Number.POSITIVE_INFINITY }],
     [told(Code.Unavailable, '', { 'retry-after-ms': '99999999' }), { retryAfterMs: 60_000 }],
     [told(Code.Unavailable, '', { 'retry-after': '2' }), { retryAfterMs: 2000 }],
     [told(Code.Unavailable, '', { 'retry-after': '2', 'x-keelson-shed': 'OVERLOADED' }), undefined],

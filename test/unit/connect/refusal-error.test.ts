@@ -5,8 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { HeadersCarrier, headersOf } from '../../../src/connect/headers-carrier.js';
 // biome-ignore lint/style/noRestrictedImports: ground that has no public name
 import { InboundHeaders } from '../../../src/connect/inbound-headers.js';
-// biome-ignore lint/style/noRestrictedImports: ground that has no public name
-import { errorForCaller, errorForClient, errorOfRefusal } from '../../../src/connect/refusal-error.js';
+import {
+  errorForCaller,
+  errorForClient,
+  errorOfRefusal,
+  errorRetriedBelow,
+  // biome-ignore lint/style/noRestrictedImports: ground that has no public name
+} from '../../../src/connect/refusal-error.js';
 
 const headersIn = ({ metadata }: ConnectError) => Object.fromEntries(metadata);
 
@@ -101,5 +106,24 @@ describe('headers', () => {
     expect(new InboundHeaders(new Headers(given as Record<string, string>)).get('grpc-timeout')).toBe(
       timeout,
     );
+  });
+});
+
+describe('what failed further down', () => {
+  it('is told in a copy, the rest of it as it was', () => {
+    const native = new ConnectError('down', Code.Unavailable, { own: '1' });
+    const told = errorRetriedBelow(native);
+    expect(told).toMatchObject({ rawMessage: 'down', code: Code.Unavailable });
+    expect(headersIn(told)).toEqual({ own: '1', 'x-keelson-retry': 'no', 'grpc-retry-pushback-ms': '-1' });
+    expect(headersIn(native)).toEqual({ own: '1' });
+  });
+
+  it('without a code says nothing of itself', () => {
+    const mine = new RangeError('secret');
+    expect(errorRetriedBelow(mine)).toMatchObject({
+      rawMessage: 'internal error',
+      code: Code.Internal,
+      cause: mine,
+    });
   });
 });

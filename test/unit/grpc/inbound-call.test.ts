@@ -76,6 +76,8 @@ function setup(given: Setup = {}) {
       tell: (error) => told.push(error),
       requestTimeoutMs: given.requestTimeoutMs ?? Number.POSITIVE_INFINITY,
       stallTimeoutMs: given.stallTimeoutMs ?? Number.POSITIVE_INFINITY,
+      teller: undefined,
+      tied: undefined,
       abandonedMs: given.abandonedMs ?? 30_000,
     },
   );

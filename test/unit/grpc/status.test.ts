@@ -119,8 +119,8 @@ describe('what a status tells besides', () => {
     [status.UNAVAILABLE, '250', 250],
     [status.UNAVAILABLE, '0', 0],
     [status.UNAVAILABLE, '999999999', 60_000],
-    [status.UNAVAILABLE, '-1', 60_000],
-    [status.UNAVAILABLE, 'soon', 60_000],
+    [status.UNAVAILABLE, '-1', Number.POSITIVE_INFINITY],
+    [status.UNAVAILABLE, 'soon', Number.POSITIVE_INFINITY],
     [status.OK, '250', undefined],
   ])('status %i with pushback %s: %s ms', (code, pushback, ms) => {
     const feedback = feedbackOf(code, { trailers: { 'grpc-retry-pushback-ms': pushback } });

@@ -1,4 +1,4 @@
-import { toListener } from 'keelson/http';
+import { serveHandler, toListener } from 'keelson/http';
 import { describe, expect, it } from 'vitest';
 import { fakeExchange } from './fake-exchange.js';
 
@@ -50,4 +50,31 @@ it('routes as a list are as they were', () => {
   // Over HTTP/2 a peer may send any method, and every one would be a name.
   expect(operationBy(['/users/:id'], '/users/7', 'BREW')).toBe('_OTHER /users/:id');
   expect(() => operationBy('/users/:id' as never)).toThrow(TypeError);
+});
+
+describe('what a listener tells of its load', () => {
+  it('is nothing, and no empty header, when nothing is known', () => {
+    const { req, res, written } = fakeExchange({});
+    const listener = toListener(
+      serveHandler((_, answer) => void answer.end('done')),
+      {
+        service: 'shop',
+        trust: true,
+        load: () => ({}),
+      },
+    );
+    listener(req, res);
+    expect(written()).toContain('200 OK');
+    expect(written()).not.toContain('x-keelson-load');
+  });
+
+  it.each([
+    ['load', { load: { cpuRatio: 1 } }],
+    ['tied', { tied: 'yes' }],
+  ])('cannot be told by what is no %s', (option, options) => {
+    const make = () =>
+      toListener((exchange) => Promise.resolve(exchange), { service: 'shop', ...options } as never);
+    expect(make).toThrow(TypeError);
+    expect(make).toThrow(`listener.${option} must be`);
+  });
 });

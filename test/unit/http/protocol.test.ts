@@ -118,6 +118,12 @@ describe('httpProtocol.feedback', () => {
     expect(feedback(301, { 'retry-after': '2' })).toBeUndefined();
     expect(feedback(200, {})).toBeUndefined();
     expect(feedback(503, { 'retry-after': 'soon' })).toBeUndefined();
+    const never = { retryAfterMs: Number.POSITIVE_INFINITY };
+    expect(feedback(500, { 'x-keelson-retry': 'no' })).toEqual(never);
+    expect(feedback(503, { 'x-keelson-retry': 'no', 'retry-after': '2' })).toEqual(never);
+    expect(feedback(429, { 'x-keelson-retry': 'no' })).toEqual(never);
+    expect(feedback(200, { 'x-keelson-retry': 'no' })).toBeUndefined();
+    expect(feedback(500, { 'x-keelson-retry': 'yes' })).toBeUndefined();
   });
 
   it('reads the load of the server', () => {

@@ -405,7 +405,7 @@ describe('hedge', () => {
     await both('hello', get());
     expect(shared.snapshot(0).available).toBe(1);
 
-    // Alone: 3 copies to start with, and one more for 5 successes.
+    // Alone: 3 copies to start with.
     let copies = 0;
     const alone = hedge({ protocol, clock, delayMs: 20 })((_request: string, call: Call) => {
       if (call.attempt.number > 1) copies++;

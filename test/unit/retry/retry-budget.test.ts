@@ -3,10 +3,17 @@ import { describe, expect, it } from 'vitest';
 
 type Step = [now: number, action: 'take' | 'refused' | 'earn', times: number];
 
+describe('a reserve of less than one try in its time to live', () => {
+  it('is none', () => {
+    const budget = retryBudget({ minPerSecond: 0.05, ttlMs: 10_000 });
+    for (let now = 0; now < 1_000_000; now += 1000) expect(budget.withdraw(now)).toBe(false);
+  });
+});
+
 describe('retryBudget', () => {
   it.each<[string, Parameters<typeof retryBudget>[0], Step[]]>([
     [
-      'starts with a second of its inflow',
+      'starts with what it would have saved up',
       {},
       [
         [0, 'take', 3],
@@ -18,17 +25,19 @@ describe('retryBudget', () => {
       {},
       [
         [0, 'take', 3],
-        [999, 'take', 2],
-        [999, 'refused', 1],
-        [1000, 'take', 1],
+        // 3 * (1 - exp(-t / 10 s)) is 1 after 4.055 s.
+        [4054, 'refused', 1],
+        [4056, 'take', 1],
+        [1e9, 'take', 3],
+        [1e9, 'refused', 1],
       ],
     ],
     [
-      'earns a fifth of the successes',
+      'earns a tenth of the successes',
       {},
       [
         [0, 'take', 3],
-        [0, 'earn', 4],
+        [0, 'earn', 9],
         [0, 'refused', 1],
         [0, 'earn', 1],
         [0, 'take', 1],
@@ -38,9 +47,39 @@ describe('retryBudget', () => {
       'earns before it ever saw the time',
       { minPerSecond: 0 },
       [
-        [0, 'earn', 10],
+        [0, 'earn', 20],
         [5000, 'take', 2],
         [5000, 'refused', 1],
+      ],
+    ],
+    [
+      'forgets what it saved up',
+      { minPerSecond: 0 },
+      [
+        [0, 'earn', 1000],
+        // exp(-50 s / 10 s) of 100 is 0.67.
+        [0, 'take', 1],
+        [50_000, 'refused', 1],
+      ],
+    ],
+    [
+      'saves no more than the share of the calls in its time to live',
+      { minPerSecond: 0, maxTries: 1000 },
+      [
+        [0, 'refused', 1],
+        [0, 'earn', 100_000],
+        // 10 000 tries that came evenly in 1000 s: 10 each second, and those of the last 10 s are left.
+        [1_000_000, 'take', 100],
+        [1_000_000, 'refused', 1],
+      ],
+    ],
+    [
+      'goes on with a clock that says nothing',
+      { minPerSecond: 0 },
+      [
+        [Number.NaN, 'earn', 10],
+        [Number.NaN, 'take', 1],
+        [Number.NaN, 'refused', 1],
       ],
     ],
     [
@@ -53,11 +92,11 @@ describe('retryBudget', () => {
       ],
     ],
     [
-      'saves time up to its bound',
+      'saves time up to its reserve',
       { maxTries: 10 },
       [
         [0, 'take', 3],
-        [1e9, 'take', 10],
+        [1e9, 'take', 3],
         [1e9, 'refused', 1],
       ],
     ],
@@ -83,8 +122,8 @@ describe('retryBudget', () => {
       [
         [5000, 'take', 3],
         [0, 'refused', 1],
-        [332, 'refused', 1],
-        [334, 'take', 1],
+        [4054, 'refused', 1],
+        [4056, 'take', 1],
       ],
     ],
   ])('%s', (_, options, steps) => {
@@ -100,8 +139,8 @@ describe('retryBudget', () => {
   it('tells what it did', () => {
     const budget = retryBudget();
     for (let i = 0; i < 5; i++) budget.withdraw(0);
-    budget.deposit();
-    expect(budget.snapshot(500)).toEqual({ available: 1, withdrawn: 3, refused: 2 });
+    for (let i = 0; i < 10; i++) budget.deposit();
+    expect(budget.snapshot(0)).toEqual({ available: 1, withdrawn: 3, refused: 2 });
   });
 
   it.each([
@@ -109,6 +148,7 @@ describe('retryBudget', () => {
     [{ ratio: 1.1 }, RangeError],
     [{ minPerSecond: -1 }, RangeError],
     [{ maxTries: 0 }, RangeError],
+    [{ ttlMs: 0 }, RangeError],
     [{ tries: 1 }, TypeError],
   ])('refuses %j', (options, kind) => {
     expect(() => retryBudget(options as object)).toThrow(kind);

@@ -3,11 +3,15 @@ import { getEventListeners, setMaxListeners } from 'node:events';
 import {
   cancelledBy,
   cancelSource,
+  createCall,
   type Handler,
+  neverAgain,
   type Protocol,
   type RejectionCode,
   refusal,
   rejections,
+  retriedBelow,
+  runWithCall,
 } from 'keelson/core';
 import { attemptTimeout } from 'keelson/deadline';
 import { type RetryOptions, retry, retryBudget, retryDefaults } from 'keelson/retry';
@@ -429,14 +433,15 @@ describe('retry', () => {
 
     it('is one for all calls', async () => {
       const { send, clock, seen } = client(new Array(20).fill(down), {
-        budget: retryBudget({ minPerSecond: 3 }),
+        budget: retryBudget({ minPerSecond: 3, ttlMs: 1000 }),
         baseMs: 0,
       });
       for (let i = 0; i < 10; i++) await send('hello', get());
       expect(seen.length).toBe(13);
-      await clock.advance(1000);
+      // After 20 times as long as it can be saved, all of the reserve is there again.
+      await clock.advance(20_000);
       for (let i = 0; i < 3; i++) await send('hello', get());
-      expect(seen.length).toBe(19);
+      expect(seen.length).toBe(18);
     });
   });
 
@@ -515,5 +520,42 @@ describe('retry', () => {
 
   it('has the defaults that the handbook promises', () => {
     expect(retryDefaults).toMatchObject({ attempts: 2, baseMs: 25, maxMs: 250 });
+  });
+});
+
+describe('what retry notes for those above', () => {
+  const noted = async (
+    options: Partial<RetryOptions<string, Reply>>,
+    {
+      request = 'hello',
+      reply = down,
+      call = {},
+    }: { request?: string; reply?: Reply | Error; call?: Parameters<typeof get>[0] } = {},
+  ): Promise<boolean> => {
+    const inbound = createCall({ side: 'server', service: 'orders', operation: 'GET' });
+    const { send } = client([reply, reply], { baseMs: 0, ...options });
+    await runWithCall(inbound, () => outcome(send(request, get(call))));
+    return retriedBelow(inbound);
+  };
+  const refused = refusal('BREAKER_OPEN', 'refused', { side: 'client' });
+
+  it.each<[string, boolean, Parameters<typeof noted>[1], Partial<RetryOptions<string, Reply>>?]>([
+    ['a call that failed at each try', true, {}],
+    ['one for which the budget has no try', true, {}, { budget: retryBudget({ minPerSecond: 0 }) }],
+    ['one that was not to be tried again', true, { reply: { status: 500, retryAfterMs: neverAgain } }],
+    [
+      'one that was not to be tried again, where nothing is retried',
+      true,
+      { reply: { status: 500, retryAfterMs: neverAgain } },
+      { attempts: 1 },
+    ],
+    ['one that a breaker refused', true, { reply: refused }],
+    ['no call that succeeded', false, { reply: { status: 200 } }],
+    ['no call that was at fault itself', false, { reply: { status: 404 } }],
+    ['none where nothing is retried', false, {}, { attempts: 1 }],
+    ['none that could not be retried here: it is not idempotent', false, { call: { idempotent: false } }],
+    ['none that could not be retried here: it cannot be sent again', false, { request: 'stream' }],
+  ])('%s: %s', async (_, expected, what, options = {}) => {
+    expect(await noted(options, what)).toBe(expected);
   });
 });

@@ -8,7 +8,7 @@ import {
   refusal,
   trustedPeer,
 } from 'keelson/core';
-import { concurrency } from 'keelson/limiter';
+import { concurrency, dispatchQueue } from 'keelson/limiter';
 import { type ServerStackOptions, serverStack } from 'keelson/stack';
 import { manualClock, scriptedHandler } from 'keelson/testing';
 import { describe, expect, it } from 'vitest';
@@ -59,6 +59,66 @@ describe('the order of a server', () => {
     });
     expect(await ask()).toBe('handler');
     expect(log).toEqual(['recover Infinity', 'gate 1500', 'user 1500', 'success']);
+  });
+
+  it('has its queue between limits and the user: it knows the deadline, and holds the place', async () => {
+    const turns: (() => void)[] = [];
+    const clock = manualClock(1000);
+    const limit = concurrency({ limit: 5 });
+    const log: string[] = [];
+    const queue = dispatchQueue({ clock, turn: (run) => void turns.push(run), events: () => Number.NaN });
+    const { ask } = server(
+      async (_request, call) => {
+        log.push(`ran ${call.deadline}`);
+        clock.advanceSync(3);
+        return { status: 200, from: 'handler' };
+      },
+      {
+        clock,
+        limits: [limit],
+        queue,
+        timeoutMs: 500,
+        use: [
+          (next) => (request, call) => {
+            log.push('user');
+            return next(request, call);
+          },
+        ],
+      },
+    );
+    const [first, second] = [ask(), ask()];
+    expect(log).toEqual(['user', 'ran 1500']);
+    expect(limit.snapshot(0).inflight).toBe(2);
+    expect(queue.snapshot(clock.now()).queued).toBe(1);
+    for (const run of turns.splice(0)) run();
+    expect(await Promise.all([first, second])).toEqual(['handler', 'handler']);
+    expect(log).toEqual(['user', 'ran 1500', 'user', 'ran 1503']);
+    expect([limit.snapshot(0).inflight, queue.snapshot(clock.now()).queued]).toEqual([0, 0]);
+  });
+
+  it('ends at its deadline a call that waits in the queue', async () => {
+    const clock = manualClock(1000);
+    const queue = dispatchQueue({ clock, turn: () => undefined, events: () => Number.NaN });
+    let ran = 0;
+    const { ask } = server(
+      async () => {
+        ran++;
+        clock.advanceSync(3);
+        return { status: 200, from: 'handler' };
+      },
+      { clock, queue, timeoutMs: 100 },
+    );
+    const [first, second] = [ask(), ask()];
+    expect(await first).toBe('handler');
+    await clock.advance(120);
+    expect(await second).toBe('DEADLINE_EXCEEDED');
+    expect([ran, queue.snapshot(clock.now()).queued]).toEqual([1, 0]);
+  });
+
+  it('makes its queue by options', async () => {
+    const { ask } = server(good, { queue: { budgetMs: 5 } });
+    expect(await ask()).toBe('handler');
+    expect(await server(good, { queue: false }).ask()).toBe('handler');
   });
 
   it('gives a call whose time is over no place', async () => {
@@ -151,6 +211,8 @@ describe('options', () => {
     [{ recover: undefined }, 'serverStack.recover must be a middleware'],
     [{ limits: [{}] }, 'serverStack.limits[0] must be a gate'],
     [{ use: 'x' }, 'serverStack.use must be an array'],
+    [{ queue: true }, 'queue must be options, a dispatch queue or false'],
+    [{ queue: { budgetMs: 0 } }, 'dispatchQueue.budgetMs'],
     [{ tracing: 1 }, 'serverStack.tracing must be a boolean'],
   ])('%o: %s', (options, message) => {
     expect(make(options)).toThrow(message);

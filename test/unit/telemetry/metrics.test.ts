@@ -25,6 +25,7 @@ import {
   type HttpServerExchange,
   httpClientSemantics,
   httpServerSemantics,
+  loadMetrics,
   metrics,
 } from 'keelson/telemetry';
 import { manualClock } from 'keelson/testing';
@@ -252,6 +253,8 @@ describe('governanceMetrics', () => {
     bus.emit('breaker', { service, endpoint: 'e2', from: 'closed', to: 'open' });
     bus.emit('shedding', { service, shedding: true });
     bus.emit('shedding', { service, shedding: false });
+    bus.emit('rejected', { service, code: 'OVERLOADED', count: 40 });
+    bus.emit('rejected', { service, code: 'OVERLOADED', count: 2 });
     bus.emit('ejection', { service, endpoint: 'e1', ejected: true, reason: 'failures' });
     bus.emit('ejection', { service, endpoint: 'e1', ejected: false, reason: 'time' });
     bus.emit('instances', { service, joined: ['e1', 'e2'], left: [], size: 2 });
@@ -265,6 +268,9 @@ describe('governanceMetrics', () => {
         { attributes: { 'keelson.service': service, 'keelson.breaker.state': 'open' }, value: 2 },
       ],
       'keelson.shedding.episodes': [{ attributes: { 'keelson.service': service }, value: 1 }],
+      'keelson.rejected': [
+        { attributes: { 'keelson.service': service, 'keelson.rejection.code': 'OVERLOADED' }, value: 42 },
+      ],
       'keelson.ejections': [
         { attributes: { 'keelson.service': service, 'keelson.ejection.reason': 'failures' }, value: 1 },
       ],
@@ -304,5 +310,60 @@ describe('governanceMetrics', () => {
     bus.emit('shedding', { service: 'users', shedding: true });
     stop();
     expect(faults).toEqual([]);
+  });
+});
+
+describe('loadMetrics', () => {
+  const load = { backlogMs: 3.2, serviceMs: 2.9, inflight: 17, cpuRatio: 0.42 };
+  const shown = async () =>
+    Object.fromEntries([...(await collected())].map(([name, metric]) => [name, pointsOf(metric)[0]?.value]));
+
+  it('shows the load as it is when somebody looks, until it is stopped', async () => {
+    let now: object = load;
+    let reads = 0;
+    const { stop } = loadMetrics('shop', () => {
+      reads++;
+      return now;
+    });
+    expect(await shown()).toEqual({
+      'keelson.server.backlog': 3.2,
+      'keelson.server.service_time': 2.9,
+      'keelson.server.inflight': 17,
+      'keelson.server.utilization': 0.42,
+      'keelson.server.admitted': 1,
+      'keelson.server.throttled': 0,
+    });
+    const backlog = (await collected()).get('keelson.server.backlog');
+    expect(backlog?.descriptor.unit).toBe('ms');
+    expect(pointsOf(backlog)[0]?.attributes).toEqual({ 'keelson.service': 'shop' });
+    now = { ...load, admitRatio: 0.5, throttledRatio: 0.3 };
+    expect(await shown()).toMatchObject({ 'keelson.server.admitted': 0.5, 'keelson.server.throttled': 0.3 });
+    stop();
+    reads = 0;
+    await collected();
+    expect(reads).toBe(0);
+  });
+
+  it('finds an SDK that comes late, and another one after that', async () => {
+    metricsApi.disable();
+    const { refresh, stop } = loadMetrics('shop', () => load);
+    register();
+    expect(await shown()).toEqual({});
+    refresh();
+    expect(await shown()).toMatchObject({ 'keelson.server.inflight': 17 });
+    metricsApi.disable();
+    register();
+    refresh();
+    expect(await shown()).toMatchObject({ 'keelson.server.inflight': 17 });
+    stop();
+  });
+
+  it('shows nothing any more once it is stopped, whichever SDK comes', async () => {
+    metricsApi.disable();
+    const { refresh, stop } = loadMetrics('shop', () => load);
+    stop();
+    register();
+    refresh();
+    expect(await shown()).toEqual({});
   });
 });

@@ -1,13 +1,13 @@
-import { markdown } from './table.mjs';
+import { markdown } from '../table.mjs';
 
-/** @typedef {import('./goals.mjs').Figure} Figure */
+/** @typedef {import('../goals.mjs').Figure} Figure */
 /** @typedef {{ readonly title: string, readonly rows: readonly Row[] }} Section */
 /**
  * @typedef {Figure & { id: string, name: string, timesBare: number, addedNs: number, addedContextNs: number,
- *   addedCpuNs: number, addedBytes: number }} Row
+ *   addedCpuNs: number, addedBytes: number, addedInstructions: number }} Row
  */
 
-/** @param {readonly import('./harness.mjs').Subject[]} subjects @param {Record<string, Figure>} figures @returns {Section[]} */
+/** @param {readonly import('../harness.mjs').Subject[]} subjects @param {Record<string, Figure>} figures @returns {Section[]} */
 export function sectionsOf(subjects, figures) {
   return subjects.map(({ title, cases }) => ({
     title,
@@ -24,6 +24,7 @@ export function sectionsOf(subjects, figures) {
         addedContextNs: added('contextNs'),
         addedCpuNs: added('cpuNs'),
         addedBytes: added('bytes'),
+        addedInstructions: added('instructions'),
       };
     }),
   }));
@@ -39,6 +40,7 @@ const columns = [
   { head: 'bytes', of: (row) => row.bytes },
   { head: 'added bytes', of: (row) => row.addedBytes },
   { head: 'instructions', of: (row) => row.instructions },
+  { head: 'added instructions', of: (row) => row.addedInstructions },
 ];
 
 /** @param {number | undefined} value */
@@ -63,7 +65,7 @@ function cellOf(row, { of, digits = 0 }) {
   return value === undefined || Number.isNaN(value) ? '' : value.toFixed(digits);
 }
 
-/** @param {readonly import('./goals.mjs').Verdict[]} verdicts */
+/** @param {readonly import('../goals.mjs').Verdict[]} verdicts */
 export function goalsText(verdicts) {
   const goals = [...new Set(verdicts.map(({ goal }) => goal))];
   return goals

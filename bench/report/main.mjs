@@ -1,0 +1,46 @@
+// One page of all measurements, made from their JSON.
+//   npm run bench:report -- [--run [--quick] [--only balancing|cost|…]...] [--folder docs/benchmarks]
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { judgementsOf } from './judgements.mjs';
+import { page } from './page.mjs';
+import { runAll } from './run-all.mjs';
+import { shortfalls } from './shortfalls.mjs';
+import { readSources } from './sources.mjs';
+
+const { values: flags } = parseArgs({
+  options: {
+    run: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true },
+    folder: { type: 'string', default: join('docs', 'benchmarks') },
+  },
+});
+const { folder, quick, only } = flags;
+/** The files are checked in. */
+const mostBytes = 1.5e6;
+
+/** @param {string} text */
+const tell = (text) => process.stderr.write(`${text}\n`);
+
+mkdirSync(folder, { recursive: true });
+if (flags.run) await runAll(folder, { quick, only });
+const sources = readSources(folder);
+if (sources.size === 0) throw new Error(`${folder} holds no JSON; --run makes it`);
+const target = join(folder, 'index.html');
+writeFileSync(target, page(sources, shortfalls));
+
+const judgements = judgementsOf(sources);
+const short = judgements.filter(({ verdict }) => verdict === 'falls short');
+for (const { id, found } of short)
+  if (!(id in shortfalls)) tell(`NO REASON in bench/report/shortfalls.mjs: '${id}' (found: ${found})`);
+for (const id of Object.keys(shortfalls))
+  if (!short.some((one) => one.id === id))
+    tell(`NOT NEEDED any more in bench/report/shortfalls.mjs: '${id}'`);
+const bytes = readdirSync(folder)
+  .filter((file) => file.endsWith('.json'))
+  .reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+if (bytes > mostBytes) tell(`TOO LARGE: the JSON takes ${bytes} bytes of ${mostBytes}`);
+const held = judgements.filter(({ verdict }) => verdict === 'holds').length;
+console.log(`${target}: ${sources.size} parts, ${held} goals hold, ${short.length} fall short`);

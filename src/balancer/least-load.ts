@@ -1,0 +1,252 @@
+import type { Endpoint } from '../core/endpoint.js';
+import type { Permit } from '../core/gate.js';
+import { checkChoice, resolveOptions } from '../core/options.js';
+import { type Random, systemRandom } from '../core/random.js';
+import { Tournament } from '../stats/tournament.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
+import { Draw, quickRandom, shuffled } from './draw.js';
+import { EndpointSet, Member } from './endpoint-set.js';
+import type { LoadMeter, Metering } from './meter.js';
+import { serverBacklog } from './server-backlog.js';
+import { SlowStart, type SlowStartOptions } from './slow-start.js';
+
+/** Options of {@link leastLoad}. */
+export interface LeastLoadOptions {
+  /**
+   * Makes the load meter of an endpoint that joined: {@link serverBacklog}, {@link c3}, {@link responseTime}, or your
+   * own. One that never forgets why an endpoint was dear never sees it again.
+   *
+   * @defaultValue `undefined`, a {@link serverBacklog} of its own
+   */
+  readonly meter?: Metering | undefined;
+  /**
+   * Where the registered weight counts. `draw`: in the shares of an idle service, and a light endpoint has to be as much
+   * less loaded to be preferred. `none`: nowhere. No effect while all weights are equal.
+   *
+   * @defaultValue `'draw'`
+   */
+  readonly weighting?: 'draw' | 'none' | undefined;
+  /**
+   * Loads that exceed the lowest by no more than this part count as equal to it, and chance decides; 0 or more. A larger value
+   * spreads the calls of an idle service more evenly, and reacts to larger differences only.
+   *
+   * @defaultValue `0.05`
+   */
+  readonly toleranceRatio?: number | undefined;
+  /**
+   * Lets newcomers start with a part of their weight; `{}` for the usual ramp.
+   *
+   * @defaultValue `undefined`, newcomers count in full at once
+   */
+  readonly slowStart?: SlowStartOptions | undefined;
+  /**
+   * Uniform in [0, 1).
+   *
+   * @defaultValue `systemRandom`
+   */
+  readonly random?: Random | undefined;
+}
+
+/** Defaults of {@link LeastLoadOptions}. */
+export const leastLoadDefaults = {
+  /** One for each balancer: endpoints are compared with the others of their service. */
+  meter: undefined as Metering | undefined,
+  weighting: 'draw' as 'draw' | 'none',
+  toleranceRatio: 0.05,
+  slowStart: undefined as SlowStartOptions | undefined,
+  random: systemRandom,
+};
+
+/** In this time everybody is looked at again once, some at a time: loads also change while nothing happens. */
+const reviewMs = 200;
+const roundMs = 25;
+/** As in {@link p2c}: noise in two equal loads must not undo a draw by weight. */
+const margin = 1.5;
+/**
+ * One that is missing from a list or two of a registry is the same process when it comes back, not a newcomer. Shorter than an
+ * ejection ({@link outlierEjection}), which ends with a new beginning.
+ */
+const keepMs = 2000;
+
+class Rated<E extends Endpoint> extends Member<E> {
+  /** Where it stands in the tournament; -1 when it has left. */
+  place = -1;
+  /** Its load as of the last look. */
+  dearness = 0;
+  /** Part of its weight that counted at the last look. */
+  part = 1;
+  private noted = false;
+
+  constructor(
+    endpoint: E,
+    private readonly meter: LoadMeter,
+    /** Whose loads changed since the last pick. */
+    private readonly news: Rated<E>[],
+  ) {
+    super(endpoint);
+  }
+  override start(now: number): Permit {
+    this.moved();
+    return this.meter.start(now);
+  }
+  override moved(): void {
+    if (this.noted) return;
+    this.noted = true;
+    this.news.push(this);
+  }
+  override load(now: number): number {
+    return this.meter.load(now) / this.share(now);
+  }
+  look(now: number): void {
+    this.noted = false;
+    this.part = this.share(now);
+    const dearness = this.meter.load(now) / this.part;
+    // What is no number must not win by being neither more nor less than others.
+    this.dearness = dearness >= 0 ? dearness : dearness < 0 ? 0 : Number.POSITIVE_INFINITY;
+  }
+}
+
+class LeastLoad<E extends Endpoint> implements Balancer<E> {
+  private readonly set: EndpointSet<E, Rated<E>>;
+  private readonly news: Rated<E>[] = [];
+  private draw: Draw<Rated<E>>;
+  /** The members in an order of this client's own: among equals, no two clients prefer the same. */
+  private order: readonly Rated<E>[] = [];
+  private tournament = new Tournament(1);
+  private heaviest = 0;
+  /** 1 and what is tolerated: what a load must exceed the lowest by, as a factor, to lose to it. */
+  private readonly slack: number;
+  private readonly random: Random;
+  private reviewedAt = Number.NEGATIVE_INFINITY;
+  private reviewer = 0;
+
+  constructor(private readonly options: typeof leastLoadDefaults) {
+    const { slowStart, random, meter = serverBacklog() } = options;
+    this.slack = 1 + options.toleranceRatio;
+    this.random = quickRandom(random);
+    this.set = new EndpointSet(
+      (endpoint, now) => new Rated(endpoint, meter(endpoint, now), this.news),
+      slowStart && new SlowStart(slowStart),
+      keepMs,
+    );
+    this.draw = new Draw([], this.random, false);
+  }
+
+  update(endpoints: readonly E[], now: number): void {
+    const { weighting } = this.options;
+    const { random } = this;
+    for (const member of this.order) member.place = -1;
+    this.set.update(endpoints, now);
+    const { members } = this.set;
+    this.draw = new Draw(members, random, weighting === 'draw');
+    this.heaviest = this.draw.weighted ? Math.max(...members.map(({ weight }) => weight)) : 0;
+    this.order = shuffled(members, random);
+    this.tournament = new Tournament(Math.max(1, members.length));
+    this.order.forEach((member, place) => {
+      member.place = place;
+      this.look(member, now);
+    });
+    this.reviewedAt = now;
+    this.reviewer = 0;
+  }
+
+  pick(now: number, hint?: PickHint): Lease<E> | null {
+    const { order } = this;
+    if (order.length === 0) return null;
+    if (order.length === 1) return this.set.lease(order[0] as Rated<E>, 'only', now);
+    for (let member = this.news.pop(); member !== undefined; member = this.news.pop()) this.look(member, now);
+    const passedMs = now - this.reviewedAt;
+    // Below 0: a clock that stepped back.
+    if (passedMs >= roundMs || passedMs < 0) this.review(passedMs, now);
+    const avoid = hint?.avoid;
+    if (avoid !== undefined && avoid.size > 0) return this.pickAvoiding(avoid, now);
+    const best = order[this.tournament.winner] as Rated<E>;
+    return this.choose(best, this.draw.any(), now);
+  }
+
+  snapshot(now: number): readonly EndpointSnapshot[] {
+    return this.set.snapshot(now);
+  }
+
+  /** Those to avoid leave the tournament for this one pick. When they are all, it is as if nobody were to be avoided. */
+  private pickAvoiding(avoid: ReadonlySet<string>, now: number): Lease<E> {
+    const drawn = this.draw.except(undefined, avoid);
+    for (const id of avoid) this.bench(id);
+    const best = this.order[this.tournament.winner] as Rated<E>;
+    for (const id of avoid) {
+      const member = this.set.find(id);
+      if (member !== undefined && member.place >= 0) this.seat(member);
+    }
+    return drawn === undefined
+      ? this.choose(this.order[this.tournament.winner] as Rated<E>, this.draw.any(), now)
+      : this.choose(avoid.has(best.endpoint.id) ? drawn : best, drawn, now);
+  }
+
+  /** The one that was drawn, unless the best is clearly better: then chance, in proportion to weight, decides among equals. */
+  private choose(best: Rated<E>, drawn: Rated<E>, now: number): Lease<E> {
+    if (best === drawn) return this.set.lease(best, 'least', now);
+    // One in its slow start takes its part of the draws as if it were warm.
+    const mine = drawn.part < 1 && this.random() < drawn.part ? drawn.dearness * drawn.part : drawn.dearness;
+    let theirs = best.dearness * this.slack;
+    if (this.heaviest > 0) theirs *= Math.max(margin, drawn.weight / best.weight);
+    return this.set.lease(theirs < mine ? best : drawn, 'least', now);
+  }
+
+  private look(member: Rated<E>, now: number): void {
+    member.look(now);
+    if (member.place >= 0) this.seat(member);
+  }
+
+  private seat(member: Rated<E>): void {
+    const { dearness } = member;
+    this.tournament.set(
+      member.place,
+      this.heaviest > 0 ? (dearness * this.heaviest) / member.weight : dearness,
+    );
+  }
+
+  private bench(id: string): void {
+    const place = this.set.find(id)?.place ?? -1;
+    if (place >= 0) this.tournament.set(place, Number.POSITIVE_INFINITY);
+  }
+
+  /** Looks at some of those that nothing happened to: as many as the time that passed is of the time for all. */
+  private review(passedMs: number, now: number): void {
+    const { length } = this.order;
+    this.reviewedAt = now;
+    for (let left = Math.ceil(length * Math.min(1, Math.abs(passedMs) / reviewMs)); left > 0; left--) {
+      this.look(this.order[this.reviewer] as Rated<E>, now);
+      this.reviewer = this.reviewer + 1 >= length ? 0 : this.reviewer + 1;
+    }
+  }
+}
+
+/**
+ * Takes the endpoint with the lowest load of all, by a tournament that every answer updates: what it costs grows with the
+ * logarithm of how many there are. Those that are as good share by chance, in proportion to weight.
+ *
+ * The right choice with meters that know something worth comparing, {@link serverBacklog} above all. Two choices
+ * ({@link p2c}) look at two endpoints of which a client with few calls knows nothing; the whole set has one that it has
+ * heard good news of a moment ago. Not for calls that should find a warm cache: {@link rendezvous}.
+ *
+ * Loads are read when something happened to an endpoint, and all of them every 200 ms.
+ *
+ * @throws TypeError or RangeError for options that are unknown or out of range
+ * @example
+ * ```ts
+ * const balancer = leastLoad({ meter: c3({ clients: 20 }), slowStart: {} });
+ * balancer.update(endpoints, now);
+ * const lease = balancer.pick(now);
+ * ```
+ *
+ * Source: Goren, Vargaftik, Moses, "Distributed dispatching in the parallel server model", 2020, and Vargaftik, Keslassy, Orda, "LSQ:
+ * Load Balancing in Large-Scale Heterogeneous Systems with Multiple Dispatchers", 2020: the shortest queue by what this
+ * dispatcher alone remembers, however old. A tournament instead of a scan.
+ */
+export function leastLoad<E extends Endpoint = Endpoint>(options?: LeastLoadOptions): Balancer<E> {
+  const resolved = resolveOptions('leastLoad', leastLoadDefaults, options, { toleranceRatio: { min: 0 } });
+  checkChoice('leastLoad.weighting', resolved.weighting, ['draw', 'none']);
+  if (resolved.meter !== undefined && typeof resolved.meter !== 'function')
+    throw new TypeError(`leastLoad.meter must be a function, got ${typeof resolved.meter}`);
+  return new LeastLoad(resolved);
+}

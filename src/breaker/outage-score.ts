@@ -1,0 +1,95 @@
+/** The share of calls that fail for a callee that is down. Not all: a cache, a health check, a lucky replica still answers. */
+const down = 0.9;
+/** Nobody is believed to fail less often than this, or three failures in a row would be an outage for a good callee. */
+const leastUsual = 0.01;
+/** A callee that fails more often than this is no longer well by its own measure: failing more is evidence again. */
+const mostUsual = 0.5;
+/** Each verdict moves what is usual by this share: a brown-out is usual after some sixty calls, a run of five is not. */
+const learning = 1 / 64;
+/** What one failure weighs fades by time: failures that are minutes apart are not a run. */
+const fadeMs = 30_000;
+
+/** What a failure weighs against a callee that sheds half of what it gets. Shedding is an answer, and half of it no outage. */
+const weightOfShed = Math.log(down / mostUsual);
+
+const weightAt = (usual: number): number => Math.log(down / usual);
+const reliefAt = (usual: number): number => Math.log((1 - usual) / (1 - down));
+
+/**
+ * How much more the calls so far look like a callee that is down than like the callee as it usually is: the logarithm of
+ * the ratio of both likelihoods, never below 0, so that an outage after a long good time counts from its first call.
+ *
+ * What is usual is learned from the calls themselves, and each call is held against what was usual before it. So five
+ * failures in a row are an outage where one in a hundred fails, and nothing where one in three does.
+ *
+ * Source: Wald, "Sequential Tests of Statistical Hypotheses", 1945; Page, "Continuous Inspection Schemes", 1954 (CUSUM),
+ * for the floor at 0. That the null hypothesis is learned on the way is ours.
+ */
+export class OutageScore {
+  /** 0 is no doubt. */
+  value = 0;
+  /** The share of calls that usually fail. */
+  usual = leastUsual;
+  /** What one success takes away, as of the last failure: between two of them it hardly changes. */
+  private relief = reliefAt(leastUsual);
+  private raisedAt = Number.NaN;
+
+  /** @param limit - from where on it is an outage */
+  constructor(public limit: number) {}
+
+  /** So many calls in a row succeeded. */
+  succeeded(calls: number): void {
+    this.usual = Math.max(leastUsual, this.usual * (1 - learning) ** calls);
+    this.value = Math.max(0, this.value - calls * this.relief);
+  }
+
+  /** One call failed. @returns whether it is an outage now */
+  failed(now: number): boolean {
+    const { usual } = this;
+    this.raise(weightAt(usual), now);
+    this.usual = Math.min(mostUsual, usual + (1 - usual) * learning);
+    this.relief = reliefAt(this.usual);
+    return this.value >= this.limit;
+  }
+
+  /** One call was shed. @returns whether it is an outage now */
+  shed(now: number): boolean {
+    this.raise(weightOfShed, now);
+    return this.value >= this.limit;
+  }
+
+  /** Half way to the next outage: where calls come back to a callee that was down. */
+  doubt(now: number): void {
+    this.value = this.limit / 2;
+    this.raisedAt = now;
+  }
+
+  /** No doubt is left; what is usual stays. */
+  absolve(): void {
+    this.value = 0;
+  }
+
+  /** Neither doubt nor anything learned is left. */
+  forget(): void {
+    this.value = 0;
+    this.usual = leastUsual;
+    this.relief = reliefAt(leastUsual);
+  }
+
+  private raise(weight: number, now: number): void {
+    const sinceMs = now - this.raisedAt;
+    // A clock that stepped back counts as no time passed.
+    const kept = sinceMs > 0 ? this.value * Math.exp(-sinceMs / fadeMs) : this.value;
+    this.value = kept + weight;
+    this.raisedAt = now;
+  }
+}
+
+/** The score that so many failures in a row reach, and one fewer does not, against a callee that is otherwise well. */
+export function limitOf(failures: number): number {
+  const score = new OutageScore(Number.POSITIVE_INFINITY);
+  for (let nth = 1; nth < failures; nth++) score.failed(0);
+  const fewer = score.value;
+  score.failed(0);
+  return (fewer + score.value) / 2;
+}
