@@ -1,5 +1,6 @@
 /**
- * Breakers: `sre` throttles what fails in proportion, `threshold` opens and closes. Both are gates.
+ * Breakers: `evidence` opens on failures in a row at any rate, `sre` throttles what fails in proportion, `threshold` opens
+ * and closes. All are gates.
  *
  * @module
  */

@@ -19,7 +19,7 @@ export interface FetchClientOptions
   /**
    * Chooses endpoints. It belongs to this client alone.
    *
-   * @defaultValue P2C on least response time, with slow start and outlier ejection
+   * @defaultValue least load by what servers report, by response time where they report nothing; slow start, outlier ejection
    */
   readonly balancer?: Balancer | undefined;
 }
