@@ -146,6 +146,8 @@ class Queue implements DispatchQueue {
 
   /** @returns when its synchronous part was over */
   private run(visit: Visit, now: number): number {
+    // A handler that does not await keeps the thread, and with it every word of who is next, until it is done.
+    this.announce(now);
     visit.go(now);
     const end = this.settings.clock.now();
     this.policy.yielded(visit, end);
@@ -168,6 +170,10 @@ class Queue implements DispatchQueue {
     );
   }
 
+  private announce(now: number): void {
+    (this.policy.line.peek(now) as Visit | undefined)?.announce();
+  }
+
   private arm(now: number): void {
     if (this.armed) return;
     const { policy, settings } = this;
@@ -179,7 +185,7 @@ class Queue implements DispatchQueue {
     this.restedAt = now;
     this.seen = told(settings.events);
     if (pauseMs === 0) {
-      (policy.line.peek(now) as Visit | undefined)?.announce();
+      this.announce(now);
       settings.turn(this.drain);
     } else settings.clock.after(pauseMs, this.drain).hold?.(true);
   }

@@ -169,8 +169,10 @@ it('middlewares before it come to their end when a call is refused', async () =>
 
 it('a handler that works on after its client has gone is still in flight', async () => {
   let go: () => void = () => undefined;
+  const left = vi.fn();
   const { port, record, settled } = await shop((s) => {
     s.use(async (ctx) => {
+      ctx.res.once('close', left);
       await new Promise<void>((resolve) => {
         go = resolve;
       });
@@ -181,7 +183,7 @@ it('a handler that works on after its client has gone is still in flight', async
   raw.socket.write('GET / HTTP/1.1\r\nhost: test\r\n\r\n');
   await vi.waitFor(() => expect(record.inflight()).toBe(1));
   raw.socket.destroy();
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  await vi.waitFor(() => expect(left).toHaveBeenCalled());
   expect(record.inflight()).toBe(1);
   go();
   await settled(['ignored']);
