@@ -22,6 +22,7 @@ export type { AppServerOptions, FaultTeller } from './stack/app-server.js';
 export type { ClientPolicy } from './stack/client-policy.js';
 export { type ClientStack, type ClientStackOptions, clientStack } from './stack/client-stack.js';
 export type { FetchClientOptions } from './stack/fetch-client.js';
+export type { AppLoad } from './stack/server-load.js';
 export { type ServerPolicy, type ServerStackOptions, serverStack } from './stack/server-stack.js';
 export type { Served } from './stack/servers.js';
 export type { ServeOptions } from './stack/serving.js';

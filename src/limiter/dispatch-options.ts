@@ -131,8 +131,11 @@ export const dispatchQueueDefaults = {
   startLimit: true,
   onTransition: undefined,
   onRefuse: undefined,
+  /** That of the platform. */
   turn: nextTurn,
+  /** What the platform tells. */
   busyMs: loopBusyMs,
+  /** What the platform tells. */
   events: loopEvents,
   clock: systemClock,
 } as const satisfies DispatchQueueOptions;

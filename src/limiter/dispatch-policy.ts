@@ -33,6 +33,9 @@ interface Asked {
 const aheadShare = 0.22;
 /** The budget is never shorter than so many calls take: a queue for fewer refuses at loads that a server can bear. */
 const leastCalls = 8;
+/** Nor than so many take of the first ones of a process, for which each takes many times as long as it will. */
+const leastColdCalls = 64;
+const coldCalls = 20;
 /** Shortest time between two accounts of how busy the thread was; milliseconds. */
 const accountMs = 50;
 /** What was measured longer ago does not speak against a call: who is refused is not measured. Milliseconds. */
@@ -61,6 +64,8 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
   private accountedBusy = Number.NaN;
   private waitedThroughout = false;
   private busyRatio = 0;
+  /** Calls that were answered, up to `coldCalls`. */
+  private warmth = 0;
 
   /**
    * @param rules - what it decides by
@@ -82,7 +87,8 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
   }
   /** How long a call may be expected to wait, for it to be taken; milliseconds. */
   get budgetMs(): number {
-    return Math.max(this.rules.budgetMs, leastCalls * this.costs.meanMs);
+    const calls = this.warmth < coldCalls ? leastColdCalls : leastCalls;
+    return Math.max(this.rules.budgetMs, calls * this.costs.meanMs);
   }
 
   /** How long a call of lowest priority that came now would wait; milliseconds. */
@@ -157,6 +163,7 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
     if (ticket.state !== 'running') return;
     ticket.state = 'over';
     this.running--;
+    if (this.warmth < coldCalls) this.warmth++;
     this.pace.closed(ticket.laterMs, this.running, now);
     const { operation } = ticket;
     const ms = now - ticket.startedAt;

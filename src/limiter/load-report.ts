@@ -1,10 +1,10 @@
 import type { ServerLoad } from '../core/outcome.js';
-import type { BacklogSnapshot } from './backlog.js';
+import type { BacklogMeter } from './backlog.js';
 
 /** What a {@link loadReport} is made from. */
 export interface LoadReportParts {
-  /** A `backlogMeter()`. */
-  readonly meter: { snapshot(now: number): BacklogSnapshot };
+  /** Tells what waits for the thread: a `backlogMeter()`. */
+  readonly meter: Pick<BacklogMeter, 'snapshot'>;
   /**
    * A `loadSignal()`, for CPU and throttling: what is told as CPU is the highest of all that it watches.
    *

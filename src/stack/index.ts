@@ -14,6 +14,7 @@ export { type ClientStack, type ClientStackOptions, clientStack } from './client
 export type { FetchClientOptions } from './fetch-client.js';
 export type { AppState, LifecycleHooks } from './lifecycle.js';
 export type { Bound, Place, Servable } from './servable.js';
+export type { AppLoad } from './server-load.js';
 export type { QueueChoice } from './server-queue.js';
 export {
   type ServerPolicy,

@@ -23,7 +23,7 @@ export {
   httpClientSemantics,
 } from './http-client-semantics.js';
 export { type HttpServerExchange, httpServerSemantics } from './http-server-semantics.js';
-export { loadMetrics, type ShownLoad } from './load-metrics.js';
+export { type LoadGauges, loadMetrics, type ShownLoad } from './load-metrics.js';
 export { type MetricsOptions, metrics, metricsDefaults } from './metrics.js';
 export type { InstrumentDescription, Semantics } from './semantics.js';
 export { callerOf, serviceNameHeader } from './service-name.js';

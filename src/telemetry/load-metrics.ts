@@ -32,6 +32,14 @@ const gauges: readonly Gauge[] = [
 /** Of these, what is absent means all and none. */
 const absent: { readonly [Field in keyof ShownLoad]?: number } = { admitRatio: 1, throttledRatio: 0 };
 
+/** Gauges that are shown. */
+export interface LoadGauges {
+  /** Shows them to an SDK that was registered since; to be called now and then. */
+  readonly refresh: () => void;
+  /** Takes them away. */
+  readonly stop: () => void;
+}
+
 /**
  * Shows how loaded a server is: `keelson.server.backlog` and `keelson.server.service_time` in milliseconds,
  * `keelson.server.inflight`, `keelson.server.utilization`, `keelson.server.admitted`, `keelson.server.throttled`.
@@ -39,13 +47,12 @@ const absent: { readonly [Field in keyof ShownLoad]?: number } = { admitRatio: 1
  * @param service - which service is loaded
  * @param read - tells the load when a reader collects
  * @param meterProvider - makes the instruments; without it the one that is registered globally
- * @returns `refresh`, to be called now and then since an SDK may be registered late, and `stop`
  */
 export function loadMetrics(
   service: string,
   read: () => ShownLoad,
   meterProvider?: MeterProvider,
-): { readonly refresh: () => void; readonly stop: () => void } {
+): LoadGauges {
   let remove: (() => void) | undefined;
   const make = (meter: Meter): (() => void) => {
     remove?.();

@@ -77,6 +77,14 @@ describe('a thread that is not busy', () => {
 });
 
 describe('who would wait too long', () => {
+  it('is not refused among the first calls of a process, which say nothing of those to come', async () => {
+    const { ask, seen, drain } = scene();
+    await ask({ name: 'cold', ms: 100 });
+    for (const name of names('', 20)) void ask({ name, ms: 3 });
+    await drain();
+    expect(seen.map(({ outcome }) => outcome)).toEqual(['cold', ...names('', 20)]);
+  });
+
   it('is refused when he comes, and told by when what waits is worked off', async () => {
     const { ask, learn, drain, seen, queue, clock, log } = scene();
     await learn(2);
