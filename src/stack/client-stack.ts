@@ -1,6 +1,7 @@
 import { balance, type EndpointChange, type EndpointState } from '../balancer/balance.js';
 import type { Balancer } from '../balancer/balancer.js';
 import type { Ejection } from '../balancer/outlier-ejection.js';
+import { responseTime } from '../balancer/response-time.js';
 import { standardBalancer } from '../balancer/standard-balancer.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { type Bus, createBus } from '../core/events.js';
@@ -131,7 +132,9 @@ function announcingBalancer<Req, Res>(
       bus.emit('ejection', { service, endpoint: endpoint.id, ejected, reason });
     },
   };
-  return standardBalancer({ random, filters, ejection: ejection === false ? false : announced });
+  // By latency, backlog included: that of a server whose calls wait for something else than its thread shows only there.
+  const meter = responseTime();
+  return standardBalancer({ meter, random, filters, ejection: ejection === false ? false : announced });
 }
 
 /**
