@@ -46,14 +46,16 @@ function keepAliveMsOf(req: IncomingMessage): number {
   return server?.keepAliveTimeout ?? 0;
 }
 
-/** Over HTTP/2 there is no body: what it would say is in the headers, and a frame less is sent. */
-function respondOn(stream: ServerHttp2Stream, { status, headers }: RejectAnswer): void {
-  const sent: Record<string, string | number> = { ':status': status };
+/** Over HTTP/2 there is no body where none is needed: what it would say is in the headers, and a frame less is sent. */
+function respondOn(stream: ServerHttp2Stream, answer: RejectAnswer, withBody: boolean): void {
+  const sent: Record<string, string | number> = { ':status': answer.status };
+  const { headers } = answer;
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at] as string;
-    if (!name.startsWith('content-')) sent[name] = headers[at + 1] as string;
+    if (withBody || !name.startsWith('content-')) sent[name] = headers[at + 1] as string;
   }
-  stream.respond(sent, { endStream: true });
+  stream.respond(sent, { endStream: !withBody });
+  if (withBody) stream.end(answer.body);
 }
 
 /**
@@ -112,8 +114,10 @@ export class EarlyRejects implements LineDoor {
       res.writeHead(answer.status, answer.headers as string[]);
       res.end(answer.body);
     } else {
-      if (!stream.endAfterHeaders) endUpload(req, res);
-      respondOn(stream, answer);
+      const upload = !stream.endAfterHeaders;
+      if (upload) endUpload(req, res);
+      // The end of a body is told once its headers have left, however full the connection is; only then it may be reset.
+      respondOn(stream, answer, upload && req.method !== 'HEAD');
     }
   }
 

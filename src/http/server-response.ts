@@ -35,7 +35,8 @@ export function wentOut(res: ServerResponse): boolean {
 /** Ends a request that is not all there once its response went out: whoever reads it would wait for ever. */
 export function endUpload(req: IncomingMessage, res: ServerResponse): void {
   const stream = streamOf(res);
-  if (stream) stream.once('finish', () => stream.close(noError));
+  // Not at once: a reset that overtakes the headers in Node's own queue makes it drop them.
+  if (stream) stream.once('finish', () => setImmediate(() => stream.close(noError)));
   else res.once('close', () => req.destroy());
 }
 
