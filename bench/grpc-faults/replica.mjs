@@ -22,7 +22,7 @@ const handlers = { Get: work, Add: work };
 async function governed() {
   const app = createApp({ service: 'users', registry, drainPauseMs: drainMs });
   // No limiter: what faults cost is asked here, not what overload does, and the plain replicas have none either.
-  const server = new grpc.Server({ interceptors: [governServer(app, { limits: [] })] });
+  const server = new grpc.Server({ interceptors: [governServer(app, { queue: false })] });
   server.addService(usersService, governHandlers(handlers));
   addHealth(server, app);
   return (await app.serve(grpcServer(server), { host, port })).port;

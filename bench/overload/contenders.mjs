@@ -55,13 +55,13 @@ async function kratos() {
 /** @param {Work} work @param {readonly import('keelson/core').Gate[]} [limits] */
 async function governedHttp(work, limits) {
   const app = await governedApp();
-  return createServer(app.listener(answering(work), limits && { limits }));
+  return createServer(app.listener(answering(work), limits && { limits, queue: false }));
 }
 
 /** @param {Work} work @param {readonly import('keelson/core').Gate[]} [limits] */
 async function governedGrpc(work, limits) {
   const [app, { governServer }] = await Promise.all([governedApp(), import('keelson/grpc')]);
-  const interceptors = [governServer(app, limits && { limits })];
+  const interceptors = [governServer(app, limits && { limits, queue: false })];
   const { server, usersService, handler } = await grpcServer(work, { interceptors });
   server.addService(usersService, { Get: handler, Add: handler });
   return server;

@@ -24,7 +24,7 @@ async function governed(rejectEarly) {
   const app = createApp({ service: 'users', signals: false });
   // Less than one call.
   const limits = [concurrency({ limit: 0.5 })];
-  return createServer(app.listener((_req, res) => void res.end('ok'), { limits, rejectEarly }));
+  return createServer(app.listener((_req, res) => void res.end('ok'), { limits, queue: false, rejectEarly }));
 }
 
 async function made() {

@@ -2,15 +2,22 @@ import { html } from './markup.mjs';
 
 /** @typedef {import('../provenance.mjs').Provenance} Provenance */
 /** @typedef {import('./markup.mjs').Markup} Markup */
-/** @typedef {{ readonly about: Provenance, readonly file: string, readonly data: any }} Source what one part or study wrote */
+/**
+ * @typedef {object} Source what one part or study wrote
+ * @property {Provenance} about
+ * @property {string} file
+ * @property {any} data
+ * @property {readonly Source[]} [runs] one by each seed, if there are several
+ */
 
 /** Where a figure comes from. @param {Source} source */
-export const sourceLine = ({ about, file }) =>
+export const sourceLine = ({ about, file, runs }) =>
   html`<p class="source">${[
-    about.seed !== undefined && `seed ${about.seed} · `,
+    runs !== undefined && `median of seeds ${runs.map((run) => run.about.seed).join(', ')} · `,
+    runs === undefined && about.seed !== undefined && `seed ${about.seed} · `,
     `commit ${about.commit}${about.changed ? ' with changes' : ''} · `,
     html`<code>${about.command}</code> · `,
-    html`<a href="${file}">${file}</a>`,
+    (runs ?? [{ file }]).map((run, nth) => html`${nth > 0 && ', '}<a href="${run.file}">${run.file}</a>`),
     about.quick && ' · a quick run: it shows that all works, and its figures mean little',
   ]}</p>`;
 

@@ -4,6 +4,7 @@ import { ratioOver } from './overload-ratios.mjs';
 /**
  * @typedef {object} Judgement
  * @property {string} id stays the same from run to run
+ * @property {string} goalId the same for all that a goal is judged on
  * @property {string} part
  * @property {string} what
  * @property {string} on
@@ -89,6 +90,7 @@ export function judgementsOf(sources) {
     if (source === undefined) return [];
     return read(source.data).map(({ goal, what = goal, on, holds, found }) => ({
       id: `${part}: ${goal} (${on})`,
+      goalId: `${part}: ${goal}`,
       part,
       what,
       on,

@@ -26,7 +26,8 @@ const sections = {
 
 /** @param {ReadonlyMap<string, Source>} sources */
 function origins(sources) {
-  const files = new Map([...sources.values()].map(({ file, about }) => [file, about]));
+  const runs = [...sources.values()].flatMap((source) => source.runs ?? [source]);
+  const files = new Map(runs.map(({ file, about }) => [file, about]));
   return html`<section id="origins"><h2>Where the figures come from</h2><ul>${[...files].map(
     ([
       file,

@@ -18,6 +18,7 @@ svg { display: block; width: 100%; height: auto; max-width: 36rem; font: 11px sy
 svg text { fill: var(--soft); } svg .value { fill: var(--ink); paint-order: stroke; stroke: var(--page); stroke-width: 3px; stroke-linejoin: round; } svg .grid { stroke: var(--line); } svg .axis { stroke: var(--soft); }
 svg .rule { stroke: var(--ink); stroke-dasharray: 2 3; } svg .band { fill: var(--raised); }
 svg polyline { fill: none; stroke: var(--c); stroke-width: 1.6; stroke-linejoin: round; } svg .ours { stroke-width: 2.8; }
+svg .range { stroke: var(--ink); stroke-width: 1.5; }
 svg circle { fill: var(--c); } svg rect.bar { fill: var(--c); }
 .legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; list-style: none; padding: 0; margin: .25rem 0; font-size: .85rem; }
 .legend svg { display: inline-block; width: 1.6rem; vertical-align: middle; margin-right: .35rem; }
@@ -31,8 +32,10 @@ th, td { border-bottom: 1px solid var(--line); padding: .2rem .6rem; text-align:
   font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } tbody th { font-weight: 400; position: sticky; left: 0; background: var(--page); }
 tr.ours th { font-weight: 700; color: var(--t1); }
-.goals li { margin-bottom: .6rem; } .goals { list-style: none; padding: 0; }
+.goals li { margin-bottom: .35rem; max-width: 64rem; } .goals { list-style: none; padding: 0; }
 .holds, .short, .unjudged { font-weight: 700; } .holds { color: var(--good); } .short { color: var(--bad); } .unjudged { color: var(--soft); }
-.goals .why { display: block; color: var(--soft); font-size: .9rem; } .warning { border-left: 4px solid var(--bad); padding-left: .75rem; }
+.goals .why { display: block; color: var(--soft); font-size: .9rem; }
+.goals .missing { color: var(--page); background: var(--bad); font-weight: 700; padding: .1rem .4rem; }
+ .warning { border-left: 4px solid var(--bad); padding-left: .75rem; }
 @media (max-width: 34rem) { tbody th { max-width: 9rem; white-space: normal; } }
 `;

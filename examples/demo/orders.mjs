@@ -43,7 +43,7 @@ const server = http.createServer(
     },
     // No limiter: what is compared is the client, and both phases share one busy machine.
     // Failures of the plain phase are counted by the load, not printed one by one.
-    { routes: ['/orders/:id'], limits: [], onError: () => undefined },
+    { routes: ['/orders/:id'], queue: false, onError: () => undefined },
   ),
 );
 

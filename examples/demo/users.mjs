@@ -24,7 +24,7 @@ const server = http.createServer(
       res.setHeader('content-type', 'application/json');
       res.end(JSON.stringify({ id: req.url, name: 'Ada' }));
     },
-    { routes: ['/users/:id'], limits: [] },
+    { routes: ['/users/:id'], queue: false },
   ),
 );
 const { port } = await app.serve(server, { port: Number(PORT), host: '127.0.0.1' });

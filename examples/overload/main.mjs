@@ -26,8 +26,8 @@ const server = http.createServer(
       await backend();
       res.end('report');
     },
-    // The load here is waiting, not CPU, and its capacity is known: a plain limit is the right tool. Without `limits`
-    // an app limits by itself, adaptively, once the process is busy.
+    // The load here is waiting, not CPU, and its capacity is known: a plain limit is the right tool. The app's queue,
+    // which limits by itself once the thread is busy, stays behind it.
     { limits: [concurrency({ limit: 40 })] },
   ),
 );

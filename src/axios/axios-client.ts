@@ -33,7 +33,7 @@ function textHeaders(headers: unknown): HeaderInput {
 }
 
 function optionsOf({ governance }: AxiosConfig): CallOptions {
-  return governance ? checkCallOptions('governance', governance) : {};
+  return governance === undefined || governance === false ? {} : checkCallOptions('governance', governance);
 }
 
 /** Must not lead back to the answer: a stream that nobody reads would never be collected. */

@@ -1,5 +1,7 @@
-import { resolveOptions } from '../core/options.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { resolveOptions, wrongKind } from '../core/options.js';
 import type { CallOptions } from '../http/call-options.js';
+import { meantRoutes } from '../http/meant-routes.js';
 import { routeTable } from '../http/routes.js';
 import type { App, AppClientOptions } from '../stack/app.js';
 import type { AxiosAnswer } from './answer.js';
@@ -76,6 +78,17 @@ function checkInstance(instance: AxiosLike | undefined): void {
     throw new TypeError('governAxios: the first argument must be an axios instance, or axios itself');
 }
 
+function optionsOf(service: string | GovernAxiosOptions, count: number): GovernAxiosOptions {
+  if (count > 3)
+    throw new TypeError(
+      "governAxios takes three arguments; options go with the name: { service: 'users', routes: … }",
+    );
+  if (typeof service === 'string') return { service };
+  if (typeof service !== 'object' || service === null)
+    throw wrongKind('governAxios: the third argument', 'the name of a service, or options', service);
+  return service;
+}
+
 function servicesOf(own: string | undefined, services: Settings['services']): Map<string, string> {
   const listed = listedServices(services);
   if (own !== undefined) {
@@ -126,13 +139,11 @@ export function governAxios<Instance extends AxiosLike>(
   service: string | GovernAxiosOptions,
 ): Instance {
   checkInstance(instance);
-  const {
-    service: own,
-    services,
-    routes,
-    axios,
-    ...policy
-  } = typeof service === 'string' ? { service } : service;
+  if (typeof app?.httpClient !== 'function')
+    throw wrongKind('governAxios: the second argument', 'an app, as createApp() makes it', app);
+  // biome-ignore lint/complexity/noArguments: what is one too many must not be dropped without a word
+  const given = optionsOf(service, arguments.length);
+  const { service: own, services, routes, axios, ...policy } = given;
   const settings = resolveOptions<Settings>('governAxios', governAxiosDefaults, {
     service: own,
     services,
@@ -140,14 +151,23 @@ export function governAxios<Instance extends AxiosLike>(
     axios,
   });
   const listed = servicesOf(settings.service, settings.services);
-  const names = new Set(listed.values());
-  if (names.size > 1 && policy.balancer !== undefined)
+  const called = new Set(listed.values());
+  if (called.size > 1 && policy.balancer !== undefined)
     throw new TypeError('governAxios.balancer belongs to one service; govern the instance once for each');
   const native = nativeSender(instance, settings.axios);
-  const table = routeTable(settings.routes);
+  const { tied } = policy;
+  const names = {
+    'app.client': 'governAxios',
+    routes: 'governAxios.routes',
+    'tied.routes': 'governAxios.tied.routes',
+  };
+  const table = inNameOf(names, () =>
+    routeTable(meantRoutes('tied.routes', settings.routes, tied ? tied.routes : undefined)),
+  );
   const clients = new Map<string, AxiosClient>();
-  for (const name of names) {
-    const stack = app.httpClient<AxiosRequest, AxiosAnswer>(name, { ...policy, wire: axiosWire(native) });
+  for (const name of called) {
+    const governed = { ...policy, wire: axiosWire(native) };
+    const stack = inNameOf(names, () => app.httpClient<AxiosRequest, AxiosAnswer>(name, governed));
     clients.set(
       name,
       new AxiosClient({ stack, native, instance, service: name, routes: table, timeoutMs: policy.timeoutMs }),

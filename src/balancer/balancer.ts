@@ -2,8 +2,10 @@ import type { Endpoint } from '../core/endpoint.js';
 import type { Permit } from '../core/gate.js';
 import type { Outcome } from '../core/outcome.js';
 
-/** Hears how the calls to one endpoint end, beside the balancer that picked it. */
+/** Hears of the calls to one endpoint, beside the balancer that picks it. */
 export interface Witness {
+  /** A call begins. */
+  began(): void;
   /** The first response of a call, or its end if there was none; once for each. */
   heard(outcome: Outcome, now: number): void;
   /** A call is over. */
@@ -16,8 +18,6 @@ export interface Lease<E extends Endpoint> extends Permit {
   readonly endpoint: E;
   /** Why that one, in a word: `least`, `p2c`, `forced`, `only`, `hash`. */
   readonly reason: string;
-  /** Lets somebody hear how this call ends, beside those who do already. Without this the lease has to be wrapped, for each call. */
-  attend?(witness: Witness): void;
 }
 
 /** What a pick may take into account. */
@@ -50,6 +50,11 @@ export interface Balancer<E extends Endpoint = Endpoint> {
   update(endpoints: readonly E[], now: number): void;
   /** @returns a lease, or `null` when there is nobody to pick */
   pick(now: number, hint?: PickHint): Lease<E> | null;
+  /**
+   * From now on this witness hears of each call to an endpoint of the set that begins, in place of whoever did before. Said again
+   * after each update. The leases of a balancer that cannot do this have to be wrapped, one by one.
+   */
+  attend?(id: string, witness: Witness): void;
   /** One entry per endpoint of the set, for observers: it walks the set. */
   snapshot?(now: number): readonly EndpointSnapshot[];
 }

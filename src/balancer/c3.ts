@@ -1,4 +1,3 @@
-import type { Permit } from '../core/gate.js';
 import { resolveOptions } from '../core/options.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
 import type { LoadMeter, Metering } from './meter.js';
@@ -36,17 +35,17 @@ class C3 implements LoadMeter {
 
   constructor(private readonly options: typeof c3Defaults) {}
 
-  start(now: number): Permit {
+  start(): void {
     this.inflight++;
-    return new C3Permit(this, now);
   }
   load(): number {
     if (!this.answered) return this.inflight * unmeasured;
     const estimate = 1 + this.inflight * this.options.clients + this.queue;
     return Math.max(0, this.latencyMs - this.serviceMs) + estimate ** 3 * this.serviceMs;
   }
-  answer(outcome: Outcome, elapsedMs: number, feedback: Feedback | undefined): void {
+  answer(outcome: Outcome, startedAt: number, now: number, feedback?: Feedback): void {
     if (outcome === 'unsent') return;
+    const elapsedMs = Math.max(0, now - startedAt);
     if (outcome === 'ignored' && !(elapsedMs > this.latencyMs)) return;
     this.latencyMs = this.average(this.latencyMs, elapsedMs);
     const { serviceMs, backlogMs } = feedback?.load ?? {};
@@ -68,26 +67,6 @@ class C3 implements LoadMeter {
 
 function sound(ms: number | undefined): ms is number {
   return ms !== undefined && ms >= 0 && ms < Number.POSITIVE_INFINITY;
-}
-
-class C3Permit implements Permit {
-  private observed = false;
-  private open = true;
-  constructor(
-    private readonly meter: C3,
-    private readonly startedAt: number,
-  ) {}
-  observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.observed) return;
-    this.observed = true;
-    this.meter.answer(outcome, Math.max(0, now - this.startedAt), feedback);
-  }
-  release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (!this.open) return;
-    this.open = false;
-    this.observe(outcome, now, feedback);
-    this.meter.end();
-  }
 }
 
 /**

@@ -6,34 +6,52 @@ const buckets = 10;
 const requests = 0;
 const failures = 1;
 
+/** Time in parts that are short against a bucket, for all tallies of one balancer. */
+export class Slices {
+  private readonly lengthMs: number;
+  private beganAt = Number.NaN;
+  private count = 0;
+
+  constructor(windowMs: number) {
+    this.lengthMs = windowMs / buckets / 4;
+  }
+  /** The number of the part that goes on. */
+  at(now: number): number {
+    const passedMs = now - this.beganAt;
+    if (!(passedMs >= 0 && passedMs < this.lengthMs)) {
+      this.beganAt = now;
+      this.count++;
+    }
+    return this.count;
+  }
+}
+
 /**
  * Requests and failures over a sliding window. Successes, which are nearly all, are only counted up, and booked together when
- * somebody looks or a part of a bucket has passed.
+ * somebody looks or the slice is over.
  */
 export class Tally {
   private readonly counter: RollingCounter;
-  private readonly bookingMs: number;
-  /** Successes that are not booked yet, and when the first of them was. */
+  /** Successes that are not booked yet, in which slice, and when the first of them was. */
   private unbooked = 0;
-  private since = 0;
+  private slice = 0;
+  private since = Number.NaN;
 
   constructor(windowMs: number) {
     this.counter = new RollingCounter(windowMs, buckets, 2);
-    this.bookingMs = windowMs / buckets / 4;
   }
-  add(failed: boolean, now: number): void {
-    if (failed) {
+  succeeded(slice: number, now: number): void {
+    if (slice !== this.slice) {
       this.book();
-      this.counter.add(now, requests);
-      this.counter.add(now, failures);
-      return;
-    }
-    const passedMs = now - this.since;
-    if (this.unbooked === 0 || !(passedMs >= 0 && passedMs < this.bookingMs)) {
-      this.book();
+      this.slice = slice;
       this.since = now;
     }
     this.unbooked++;
+  }
+  failed(now: number): void {
+    this.book();
+    this.counter.add(now, requests);
+    this.counter.add(now, failures);
   }
   requests(now: number): number {
     this.book();
@@ -68,8 +86,10 @@ export class Conduct<E extends Endpoint> {
   ejectedUntil: number | undefined = undefined;
   /** When it came back. */
   returnedAt = Number.NEGATIVE_INFINITY;
-  /** Who hears of its calls; replaced when it is ejected or comes back: what began before says nothing of it as it is now. */
-  witness: Witness | undefined = undefined;
+  /** Counts when it was ejected and when it came back: what began before says nothing of it as it is now. */
+  term = 0;
+  /** Who hears of them besides: an ejection around this one. */
+  outer: Witness | undefined = undefined;
   /** The update that last named it. */
   seenIn = 0;
   // Made at the first answer: a large set is mostly endpoints that this client never called.
@@ -82,7 +102,11 @@ export class Conduct<E extends Endpoint> {
 
   /** Its calls of the last window. */
   get tally(): Tally {
-    this.made ??= new Tally(this.windowMs);
+    return this.made ?? this.make();
+  }
+
+  private make(): Tally {
+    this.made = new Tally(this.windowMs);
     return this.made;
   }
 }

@@ -8,21 +8,46 @@ export function indexBelow(count: number, random: Random): number {
   return index >= 0 && index < count ? index : 0;
 }
 
+/** Where draws come from. */
+export interface Dice {
+  /** A whole number below `count`. */
+  below(count: number): number;
+  /** Uniform in [0, 1). */
+  ratio(): number;
+}
+
+/** As it was given. */
+export class GivenDice implements Dice {
+  constructor(readonly ratio: Random) {}
+  below(count: number): number {
+    return indexBelow(count, this.ratio);
+  }
+}
+
 /**
- * A generator of its own for what is drawn at each pick, begun anew from the given one at each update: `random()` of the
- * platform costs more than all the rest of a draw.
+ * A generator of its own for what is drawn at each pick, begun from the given one: `random()` of the platform costs more than all
+ * the rest of a draw.
  *
  * Source: G. Marsaglia, "Xorshift RNGs", 2003; 32 bits, shifts 13, 17, 5.
  */
-export function quickRandom(random: Random): Random {
-  // Not 0: it would stay there.
-  let state = indexBelow(2 ** 32, random) | 1;
-  return () => {
+export class QuickDice implements Dice {
+  private state: number;
+
+  constructor(random: Random) {
+    // Not 0: it would stay there.
+    this.state = indexBelow(2 ** 32, random) | 1;
+  }
+  below(count: number): number {
+    return (this.ratio() * count) >>> 0;
+  }
+  ratio(): number {
+    let { state } = this;
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
+    this.state = state;
+    return (state >>> 0) * 2 ** -32;
+  }
 }
 
 /** The same items in an order of chance (Fisher and Yates). */
@@ -54,12 +79,12 @@ export class Draw<M extends Member<Endpoint>> {
 
   /**
    * @param members - at least one, or nothing may be drawn
-   * @param random - uniform in [0, 1)
+   * @param dice - of whoever draws
    * @param weighted - whether weights count
    */
   constructor(
     private readonly members: readonly M[],
-    private readonly random: Random,
+    private readonly dice: Dice,
     weighted: boolean,
   ) {
     const first = members[0]?.weight;
@@ -90,9 +115,9 @@ export class Draw<M extends Member<Endpoint>> {
 
   /** Anybody. */
   any(): M {
-    const at = indexBelow(this.members.length, this.random);
+    const at = this.dice.below(this.members.length);
     if (this.keep === undefined || this.alias === undefined) return this.members[at] as M;
-    return this.members[this.random() < (this.keep[at] as number) ? at : (this.alias[at] as number)] as M;
+    return this.members[this.dice.ratio() < (this.keep[at] as number) ? at : (this.alias[at] as number)] as M;
   }
 
   /** Anybody but one, and but those to avoid; `undefined` when nobody is left. */
@@ -103,7 +128,7 @@ export class Draw<M extends Member<Endpoint>> {
     }
     // Those not wanted are most of the set, or a generator repeats itself: the next neighbour, if there is one.
     const { length } = this.members;
-    const start = indexBelow(length, this.random);
+    const start = this.dice.below(length);
     for (let step = 0; step < length; step++) {
       const member = this.members[(start + step) % length] as M;
       if (member !== other && !avoid?.has(member.endpoint.id)) return member;

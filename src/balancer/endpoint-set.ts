@@ -1,5 +1,4 @@
 import type { Endpoint } from '../core/endpoint.js';
-import { freePermit, type Permit } from '../core/gate.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
 import type { EndpointSnapshot, Lease, Witness } from './balancer.js';
 import type { SlowStart } from './slow-start.js';
@@ -18,8 +17,12 @@ export class Member<E extends Endpoint> {
   seenIn = 0;
   /** When an update first did not. */
   leftAt = Number.NEGATIVE_INFINITY;
+  /** Who hears of the calls that begin now. */
+  witness: Witness | undefined = undefined;
   private ramp: SlowStart | undefined = undefined;
   private warmAt = Number.NEGATIVE_INFINITY;
+  /** An update left it out. */
+  gone = false;
 
   constructor(public endpoint: E) {}
 
@@ -36,6 +39,7 @@ export class Member<E extends Endpoint> {
   }
   /** Ends its slow start. */
   warm(): void {
+    this.ramp = undefined;
     this.warmAt = Number.NEGATIVE_INFINITY;
   }
   /** Whether its slow start goes on. */
@@ -44,79 +48,66 @@ export class Member<E extends Endpoint> {
   }
   /** Part of its weight that counts now: 1, or less during a slow start. */
   share(now: number): number {
-    if (this.ramp === undefined || now >= this.warmAt) return 1;
-    return this.ramp.share(now - this.warmAt + this.ramp.rampMs);
+    return this.ramp === undefined ? 1 : this.ramped(this.ramp, now);
   }
-  /** A call starts. */
-  start(_now: number): Permit {
-    return freePermit;
+  private ramped(ramp: SlowStart, now: number): number {
+    return now < this.warmAt ? ramp.share(now - this.warmAt + ramp.rampMs) : 1;
   }
-  /** Something that a call told may have changed its load. */
-  moved(): void {
-    // Only balancers that remember loads have to know.
-  }
+  /** A call starts. Only balancers that measure loads have to know, of this and of what follows. */
+  start(_now: number): void {}
+  /** The first response of a call, or its end if there was none. */
+  answer(_outcome: Outcome, _startedAt: number, _now: number, _feedback: Feedback | undefined): void {}
+  /** A call that was answered is over. */
+  end(_now: number): void {}
   /** What an observer is shown as its load. */
   load(_now: number): number | undefined {
     return this.inflight;
   }
 }
 
-/** Two who hear of one call: an ejection around another. */
-class Witnesses implements Witness {
-  constructor(
-    private readonly first: Witness,
-    private readonly second: Witness,
-  ) {}
-  heard(outcome: Outcome, now: number): void {
-    this.first.heard(outcome, now);
-    this.second.heard(outcome, now);
-  }
-  ended(): void {
-    this.first.ended();
-    this.second.ended();
-  }
-}
-
-/** The lease of every balancer that keeps an {@link EndpointSet}. */
+/**
+ * The lease of every balancer that keeps an {@link EndpointSet}: the one object of a call. It sees to it that the meter and the
+ * witness are told each thing once, so that they need none of their own.
+ */
 export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lease<E> {
   readonly endpoint: E;
-  /** Whether the first response, or the end, has been seen. */
-  answered = false;
-  private released = false;
-  private witness: Witness | undefined = undefined;
+  /** 0, then 1 when it is answered, then 2 when it is released: numbers are compared faster than booleans. */
+  private stage = 0;
+  /** Who heard of its begin: others may have come since. */
+  private readonly witness: Witness | undefined;
 
   constructor(
     private readonly set: EndpointSet<E, M>,
     private readonly member: M,
-    private readonly permit: Permit,
+    private readonly startedAt: number,
     readonly reason: string,
   ) {
     this.endpoint = member.endpoint;
+    this.witness = member.witness;
   }
 
-  attend(witness: Witness): void {
-    this.witness = this.witness === undefined ? witness : new Witnesses(this.witness, witness);
+  /** Whether the first response, or the end, has been seen. */
+  get answered(): boolean {
+    return this.stage > 0;
   }
+
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.answered) return;
-    this.answered = true;
-    this.member.moved();
-    this.permit.observe(outcome, now, feedback);
+    if (this.stage !== 0) return;
+    this.stage = 1;
+    this.member.answer(outcome, this.startedAt, now, feedback);
     this.witness?.heard(outcome, now);
   }
   release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.released) return;
-    this.released = true;
-    const { member, witness } = this;
-    const heard = this.answered;
-    this.answered = true;
+    const { stage, member, witness } = this;
+    if (stage === 2) return;
+    this.stage = 2;
     member.inflight--;
-    member.moved();
-    if (member.inflight === 0) this.set.forgetLeaver(member);
+    if (member.gone === true) this.set.forgetLeaver(member);
     // All counts first: a meter of the user's that throws must not cost a place in flight for ever.
-    witness?.ended();
-    this.permit.release(outcome, now, feedback);
-    if (!heard) witness?.heard(outcome, now);
+    if (witness !== undefined) witness.ended();
+    if (stage === 0) member.answer(outcome, this.startedAt, now, feedback);
+    member.end(now);
+    if (stage === 0 && witness !== undefined) witness.heard(outcome, now);
   }
 }
 
@@ -157,6 +148,7 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
       const member = this.known.get(endpoint.id) ?? this.join(endpoint, now);
       if (member.seenIn === this.updates) continue;
       member.seenIn = this.updates;
+      member.gone = false;
       member.renew(endpoint);
       members.push(member);
     }
@@ -170,16 +162,24 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
     return this.known.get(id);
   }
 
-  /** Takes a lease on a member. */
-  lease(member: M, reason: string, now: number): MemberLease<E, M> {
-    const permit = member.start(now);
-    member.inflight++;
-    return new MemberLease(this, member, permit, reason);
+  /** Names who hears of the calls to a member that begin from now on. */
+  attend(id: string, witness: Witness): void {
+    const member = this.known.get(id);
+    if (member !== undefined) member.witness = witness;
   }
 
-  /** Drops the state of a member that has left, unless the next update is to do so; one that is in the list stays. */
+  /** Takes a lease on a member. */
+  lease(member: M, reason: string, now: number): MemberLease<E, M> {
+    member.start(now);
+    member.inflight++;
+    const { witness } = member;
+    if (witness !== undefined) witness.began();
+    return new MemberLease(this, member, now, reason);
+  }
+
+  /** Drops the state of a member that has left and has no leases any more, unless the next update is to do so. */
   forgetLeaver(member: M): void {
-    if (member.seenIn !== this.updates && this.keepMs === 0) this.known.delete(member.endpoint.id);
+    if (member.inflight === 0 && this.keepMs === 0) this.known.delete(member.endpoint.id);
   }
 
   /** One entry per member. */
@@ -195,7 +195,8 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
   }
 
   private away(member: M, now: number): void {
-    if (member.seenIn === this.updates - 1) member.leftAt = now;
+    if (!member.gone) member.leftAt = now;
+    member.gone = true;
     const remembered = Math.abs(now - member.leftAt) < this.keepMs;
     if (member.inflight === 0 && !remembered) this.known.delete(member.endpoint.id);
   }

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../core/endpoint.js';
-import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
 
 /**
  * Leaves endpoints out of a list. A pure function: the same list gives the same result. It runs at updates, never at
@@ -8,10 +8,15 @@ import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js'
 export type EndpointFilter = <E extends Endpoint>(endpoints: readonly E[]) => readonly E[];
 
 class Filtered<E extends Endpoint> implements Balancer<E> {
+  readonly attend?: (id: string, witness: Witness) => void;
+
   constructor(
     private readonly inner: Balancer<E>,
     private readonly filters: readonly EndpointFilter[],
-  ) {}
+  ) {
+    // What the inner one cannot do this one does not offer.
+    if (inner.attend !== undefined) this.attend = inner.attend.bind(inner);
+  }
   update(endpoints: readonly E[], now: number): void {
     let left = endpoints;
     for (const filter of this.filters) left = filter(left);

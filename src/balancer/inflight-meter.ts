@@ -1,29 +1,19 @@
-import type { Permit } from '../core/gate.js';
-import type { Outcome } from '../core/outcome.js';
 import type { LoadMeter, Metering } from './meter.js';
 
 class Inflight implements LoadMeter {
-  inflight = 0;
+  private inflight = 0;
 
-  start(): Permit {
+  start(): void {
     this.inflight++;
-    return new InflightPermit(this);
+  }
+  answer(): void {
+    // Only the end of a call changes how many there are.
+  }
+  end(): void {
+    this.inflight--;
   }
   load(): number {
     return this.inflight + 1;
-  }
-}
-
-class InflightPermit implements Permit {
-  private open = true;
-  constructor(private readonly meter: Inflight) {}
-  observe(): void {
-    // Only the end of a call changes how many there are.
-  }
-  release(_outcome: Outcome): void {
-    if (!this.open) return;
-    this.open = false;
-    this.meter.inflight--;
   }
 }
 

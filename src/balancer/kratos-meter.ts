@@ -1,4 +1,3 @@
-import type { Permit } from '../core/gate.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
 import type { LoadMeter } from './meter.js';
 
@@ -28,26 +27,21 @@ const healthy = 1000;
  */
 export class KratosMeter implements LoadMeter {
   /** Starts at 1 in kratos, so that an idle endpoint's load is not 0. */
-  inflight = 1;
+  private inflight = 1;
   private lagNs = 0;
   private success = healthy;
   private cpu = 500;
   private stampedAt = Number.NEGATIVE_INFINITY;
   private predictedNs = 0;
   private predictedAt = Number.NEGATIVE_INFINITY;
-  /** Permits in flight, in no order; each knows its place, so that leaving is one swap. */
-  private readonly running: KratosPermit[] = [];
+  /** When the calls without an answer started, in no order. */
+  private readonly running: number[] = [];
 
   constructor(private readonly formula: KratosFormula) {}
 
-  start(now: number): Permit {
+  start(now: number): void {
     this.inflight++;
-    const permit = new KratosPermit(this, now);
-    if (this.formula.predicts && this.running.length < slots) {
-      permit.slot = this.running.length;
-      this.running.push(permit);
-    }
-    return permit;
+    if (this.formula.predicts && this.running.length < slots && !Number.isNaN(now)) this.running.push(now);
   }
   load(now: number): number {
     const lagNs = this.formula.predicts ? Math.max(this.lagNs, this.predict(now)) : this.lagNs;
@@ -57,7 +51,8 @@ export class KratosMeter implements LoadMeter {
     return !this.formula.judges || (this.success > healthy / 2 && this.cpu < 900);
   }
 
-  answer(outcome: Outcome, startedAt: number, now: number, feedback: Feedback | undefined): void {
+  answer(outcome: Outcome, startedAt: number, now: number, feedback?: Feedback): void {
+    this.leave(startedAt);
     if (outcome === 'unsent') return;
     const sampleNs = Math.trunc(Math.max(0, now - startedAt) * nsPerMs);
     if (outcome === 'ignored') {
@@ -73,12 +68,16 @@ export class KratosMeter implements LoadMeter {
     if (ratio !== undefined && ratio > 0) this.cpu = Math.min(healthy, Math.trunc(ratio * healthy));
   }
 
-  leave(permit: KratosPermit): void {
-    if (permit.slot < 0) return;
-    const last = this.running.pop() as KratosPermit;
-    if (last === permit) return;
-    last.slot = permit.slot;
-    this.running[permit.slot] = last;
+  end(): void {
+    this.inflight--;
+  }
+
+  /** Of calls that started at the same time any will do: it is only their age that is looked at. */
+  private leave(startedAt: number): void {
+    const at = this.running.indexOf(startedAt);
+    if (at < 0) return;
+    const last = this.running.pop() as number;
+    if (at < this.running.length) this.running[at] = last;
   }
 
   /** Mean age of the calls older than the average, if they are enough of those in flight. */
@@ -88,7 +87,7 @@ export class KratosMeter implements LoadMeter {
     this.predictedAt = now;
     let late = 0;
     let sumNs = 0;
-    for (const { startedAt } of this.running) {
+    for (const startedAt of this.running) {
       const ageNs = (now - startedAt) * nsPerMs;
       if (ageNs <= this.lagNs) continue;
       late++;
@@ -97,27 +96,5 @@ export class KratosMeter implements LoadMeter {
     const quorum = this.formula.quorum(this.inflight - 1);
     this.predictedNs = late >= quorum ? Math.trunc(sumNs / late) : 0;
     return this.predictedNs;
-  }
-}
-
-class KratosPermit implements Permit {
-  slot = -1;
-  private observed = false;
-  private open = true;
-  constructor(
-    private readonly meter: KratosMeter,
-    readonly startedAt: number,
-  ) {}
-  observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.observed) return;
-    this.observed = true;
-    this.meter.leave(this);
-    this.meter.answer(outcome, this.startedAt, now, feedback);
-  }
-  release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (!this.open) return;
-    this.open = false;
-    this.observe(outcome, now, feedback);
-    this.meter.inflight--;
   }
 }

@@ -1,10 +1,10 @@
 import type { Endpoint } from '../core/endpoint.js';
-import type { Permit } from '../core/gate.js';
 import { checkChoice, resolveOptions } from '../core/options.js';
+import type { Feedback, Outcome } from '../core/outcome.js';
 import { type Random, systemRandom } from '../core/random.js';
 import { Tournament } from '../stats/tournament.js';
-import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
-import { Draw, quickRandom, shuffled } from './draw.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
+import { Draw, QuickDice, shuffled } from './draw.js';
 import { EndpointSet, Member } from './endpoint-set.js';
 import type { LoadMeter, Metering } from './meter.js';
 import { serverBacklog } from './server-backlog.js';
@@ -14,7 +14,7 @@ import { SlowStart, type SlowStartOptions } from './slow-start.js';
 export interface LeastLoadOptions {
   /**
    * Makes the load meter of an endpoint that joined: {@link serverBacklog}, {@link c3}, {@link responseTime}, or your
-   * own. One that never forgets why an endpoint was dear never sees it again.
+   * own. Of one that never forgets why an endpoint was dear, only `probeRatio` brings that endpoint back.
    *
    * @defaultValue `undefined`, a {@link serverBacklog} of its own
    */
@@ -33,6 +33,13 @@ export interface LeastLoadOptions {
    * @defaultValue `0.05`
    */
   readonly toleranceRatio?: number | undefined;
+  /**
+   * Part of the calls with which those that were passed over for long are tried, in turn, to see whether they have recovered; 0 to
+   * 0.1. A larger value finds out sooner and pays more for it; with 0, only what the meter forgets brings one back.
+   *
+   * @defaultValue `0.003`
+   */
+  readonly probeRatio?: number | undefined;
   /**
    * Lets newcomers start with a part of their weight; `{}` for the usual ramp.
    *
@@ -53,6 +60,7 @@ export const leastLoadDefaults = {
   meter: undefined as Metering | undefined,
   weighting: 'draw' as 'draw' | 'none',
   toleranceRatio: 0.05,
+  probeRatio: 0.003,
   slowStart: undefined as SlowStartOptions | undefined,
   random: systemRandom,
 };
@@ -67,6 +75,15 @@ const margin = 1.5;
  * ejection ({@link outlierEjection}), which ends with a new beginning.
  */
 const keepMs = 2000;
+/** Passed over is who got less than this part of its fair share. */
+const neglected = 1 / 4;
+/** How many are looked at for somebody who was passed over. */
+const lookedAt = 64;
+
+/** Whose loads changed since the last pick: a list that allocates nothing, from each to the one before. */
+interface News {
+  last: Rated<Endpoint> | null;
+}
 
 class Rated<E extends Endpoint> extends Member<E> {
   /** Where it stands in the tournament; -1 when it has left. */
@@ -75,30 +92,47 @@ class Rated<E extends Endpoint> extends Member<E> {
   dearness = 0;
   /** Part of its weight that counted at the last look. */
   part = 1;
-  private noted = false;
+  /** The pick that took it last. */
+  pickedIn = Number.NaN;
+  /** Whose load changed before; `undefined` when this one's did not. */
+  private before: Rated<Endpoint> | null | undefined = undefined;
 
   constructor(
     endpoint: E,
     private readonly meter: LoadMeter,
-    /** Whose loads changed since the last pick. */
-    private readonly news: Rated<E>[],
+    private readonly news: News,
   ) {
     super(endpoint);
   }
-  override start(now: number): Permit {
+  override start(now: number): void {
     this.moved();
-    return this.meter.start(now);
+    this.meter.start(now);
   }
-  override moved(): void {
-    if (this.noted) return;
-    this.noted = true;
-    this.news.push(this);
+  override answer(outcome: Outcome, startedAt: number, now: number, feedback: Feedback | undefined): void {
+    this.moved();
+    this.meter.answer(outcome, startedAt, now, feedback);
+  }
+  override end(now: number): void {
+    this.moved();
+    this.meter.end(now);
   }
   override load(now: number): number {
     return this.meter.load(now) / this.share(now);
   }
+  fit(now: number): boolean {
+    return this.meter.fit === undefined || this.meter.fit(now);
+  }
+  private moved(): void {
+    if (this.before !== undefined) return;
+    this.before = this.news.last;
+    this.news.last = this;
+  }
+  /** Leaves the news, whose last it is. */
+  seen(): void {
+    this.news.last = this.before ?? null;
+    this.before = undefined;
+  }
   look(now: number): void {
-    this.noted = false;
     this.part = this.share(now);
     const dearness = this.meter.load(now) / this.part;
     // What is no number must not win by being neither more nor less than others.
@@ -108,64 +142,90 @@ class Rated<E extends Endpoint> extends Member<E> {
 
 class LeastLoad<E extends Endpoint> implements Balancer<E> {
   private readonly set: EndpointSet<E, Rated<E>>;
-  private readonly news: Rated<E>[] = [];
+  private readonly news: News = { last: null };
   private draw: Draw<Rated<E>>;
   /** The members in an order of this client's own: among equals, no two clients prefer the same. */
   private order: readonly Rated<E>[] = [];
   private tournament = new Tournament(1);
+  /** 0 while all weigh the same. */
   private heaviest = 0;
   /** 1 and what is tolerated: what a load must exceed the lowest by, as a factor, to lose to it. */
   private readonly slack: number;
-  private readonly random: Random;
+  private readonly dice: QuickDice;
   private reviewedAt = Number.NEGATIVE_INFINITY;
   private reviewer = 0;
+  private picks = 0;
+  /** Picks between two probes. */
+  private readonly probeEvery: number;
+  private probeIn: number;
+  private prober = 0;
 
   constructor(private readonly options: typeof leastLoadDefaults) {
     const { slowStart, random, meter = serverBacklog() } = options;
     this.slack = 1 + options.toleranceRatio;
-    this.random = quickRandom(random);
+    this.probeEvery = Math.ceil(1 / options.probeRatio);
+    this.probeIn = this.probeEvery;
+    this.dice = new QuickDice(random);
     this.set = new EndpointSet(
       (endpoint, now) => new Rated(endpoint, meter(endpoint, now), this.news),
       slowStart && new SlowStart(slowStart),
       keepMs,
     );
-    this.draw = new Draw([], this.random, false);
+    this.draw = new Draw([], this.dice, false);
   }
 
   update(endpoints: readonly E[], now: number): void {
-    const { weighting } = this.options;
-    const { random } = this;
+    const { weighting, random } = this.options;
     for (const member of this.order) member.place = -1;
     this.set.update(endpoints, now);
     const { members } = this.set;
-    this.draw = new Draw(members, random, weighting === 'draw');
+    this.draw = new Draw(members, this.dice, weighting === 'draw');
     this.heaviest = this.draw.weighted ? Math.max(...members.map(({ weight }) => weight)) : 0;
     this.order = shuffled(members, random);
     this.tournament = new Tournament(Math.max(1, members.length));
     this.order.forEach((member, place) => {
       member.place = place;
+      if (!(member.pickedIn <= this.picks)) member.pickedIn = this.picks;
       this.look(member, now);
     });
     this.reviewedAt = now;
     this.reviewer = 0;
+    this.prober = 0;
   }
 
   pick(now: number, hint?: PickHint): Lease<E> | null {
-    const { order } = this;
-    if (order.length === 0) return null;
-    if (order.length === 1) return this.set.lease(order[0] as Rated<E>, 'only', now);
-    for (let member = this.news.pop(); member !== undefined; member = this.news.pop()) this.look(member, now);
+    if (this.news.last !== null) this.catchUp(now);
     const passedMs = now - this.reviewedAt;
     // Below 0: a clock that stepped back.
     if (passedMs >= roundMs || passedMs < 0) this.review(passedMs, now);
-    const avoid = hint?.avoid;
-    if (avoid !== undefined && avoid.size > 0) return this.pickAvoiding(avoid, now);
+    const { order } = this;
+    if (order.length < 2 || this.heaviest > 0 || hint !== undefined || this.picks >= this.probeIn)
+      return this.pickWithCare(now, hint?.avoid);
+    // Among equals by weight it need not be asked what each weighs.
     const best = order[this.tournament.winner] as Rated<E>;
-    return this.choose(best, this.draw.any(), now);
+    const drawn = order[this.dice.below(order.length)] as Rated<E>;
+    const mine = drawn.part === 1 ? drawn.dearness : this.spared(drawn);
+    return this.take(best.dearness * this.slack < mine ? best : drawn, 'least', now);
+  }
+
+  attend(id: string, witness: Witness): void {
+    this.set.attend(id, witness);
   }
 
   snapshot(now: number): readonly EndpointSnapshot[] {
     return this.set.snapshot(now);
+  }
+
+  private pickWithCare(now: number, avoid: ReadonlySet<string> | undefined): Lease<E> | null {
+    const { order } = this;
+    if (order.length === 0) return null;
+    if (order.length === 1) return this.take(order[0] as Rated<E>, 'only', now);
+    if (avoid !== undefined && avoid.size > 0) return this.pickAvoiding(avoid, now);
+    if (this.picks >= this.probeIn) {
+      const member = this.passedOver(now);
+      if (member !== undefined) return this.take(member, 'forced', now);
+    }
+    return this.choose(order[this.tournament.winner] as Rated<E>, this.draw.any(), now);
   }
 
   /** Those to avoid leave the tournament for this one pick. When they are all, it is as if nobody were to be avoided. */
@@ -184,12 +244,41 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
 
   /** The one that was drawn, unless the best is clearly better: then chance, in proportion to weight, decides among equals. */
   private choose(best: Rated<E>, drawn: Rated<E>, now: number): Lease<E> {
-    if (best === drawn) return this.set.lease(best, 'least', now);
-    // One in its slow start takes its part of the draws as if it were warm.
-    const mine = drawn.part < 1 && this.random() < drawn.part ? drawn.dearness * drawn.part : drawn.dearness;
+    if (best === drawn) return this.take(best, 'least', now);
+    const mine = this.spared(drawn);
     let theirs = best.dearness * this.slack;
     if (this.heaviest > 0) theirs *= Math.max(margin, drawn.weight / best.weight);
-    return this.set.lease(theirs < mine ? best : drawn, 'least', now);
+    return this.take(theirs < mine ? best : drawn, 'least', now);
+  }
+
+  private take(member: Rated<E>, reason: string, now: number): Lease<E> {
+    member.pickedIn = ++this.picks;
+    return this.set.lease(member, reason, now);
+  }
+
+  /** What was heard of an endpoint that nobody calls is never put right. */
+  private passedOver(now: number): Rated<E> | undefined {
+    const { length } = this.order;
+    this.probeIn = this.picks + this.probeEvery;
+    const before = this.picks - Math.max(this.probeEvery / 2, length / neglected);
+    for (let left = Math.min(length, lookedAt); left > 0; left--) {
+      const member = this.order[this.prober] as Rated<E>;
+      this.prober = this.prober + 1 >= length ? 0 : this.prober + 1;
+      if (member.pickedIn < before && member.fit(now)) return member;
+    }
+    return undefined;
+  }
+
+  /** One in its slow start takes its part of the draws as if it were warm. */
+  private spared({ part, dearness }: Rated<E>): number {
+    return part < 1 && this.dice.ratio() < part ? dearness * part : dearness;
+  }
+
+  private catchUp(now: number): void {
+    for (let { last } = this.news; last !== null; last = this.news.last) {
+      last.seen();
+      this.look(last as Rated<E>, now);
+    }
   }
 
   private look(member: Rated<E>, now: number): void {
@@ -244,7 +333,10 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
  * dispatcher alone remembers, however old. A tournament instead of a scan.
  */
 export function leastLoad<E extends Endpoint = Endpoint>(options?: LeastLoadOptions): Balancer<E> {
-  const resolved = resolveOptions('leastLoad', leastLoadDefaults, options, { toleranceRatio: { min: 0 } });
+  const resolved = resolveOptions('leastLoad', leastLoadDefaults, options, {
+    toleranceRatio: { min: 0 },
+    probeRatio: { min: 0, max: 0.1 },
+  });
   checkChoice('leastLoad.weighting', resolved.weighting, ['draw', 'none']);
   if (resolved.meter !== undefined && typeof resolved.meter !== 'function')
     throw new TypeError(`leastLoad.meter must be a function, got ${typeof resolved.meter}`);

@@ -38,7 +38,7 @@ export const nearZoneDefaults = { minEndpoints: 1, minWeightRatio: 0 };
  * nothing, and needs no knowledge of the callers.
  */
 export function nearZone(options: NearZoneOptions): EndpointFilter {
-  const { zone, ...rest } = options;
+  const { zone, ...rest } = options ?? ({} as Partial<NearZoneOptions>);
   const { minEndpoints, minWeightRatio } = resolveOptions('nearZone', nearZoneDefaults, rest, {
     minEndpoints: { min: 1, integer: true },
     minWeightRatio: { min: 0, max: 1 },

@@ -1,9 +1,10 @@
 import type { Endpoint } from '../core/endpoint.js';
-import { freePermit, type Permit } from '../core/gate.js';
+import { freePermit } from '../core/gate.js';
 import { resolveOptions } from '../core/options.js';
-import type { Feedback, Outcome } from '../core/outcome.js';
+import type { Outcome } from '../core/outcome.js';
 import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
-import { Conduct, charge, Tally } from './conduct.js';
+import { Conduct, charge, Slices, Tally } from './conduct.js';
+import { WatchedLease, Witnesses } from './watched-lease.js';
 
 /** An endpoint was taken out of the picks, or came back. */
 export interface Ejection {
@@ -111,11 +112,16 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   private conducts = new Map<string, Conduct<E>>();
   private readonly ejected = new Set<Conduct<E>>();
   private readonly all: Tally;
+  private readonly slices: Slices;
+  /** Whether the inner balancer's own leases tell how calls end. */
+  private readonly attends: boolean;
   private updates = 0;
   private unwell = 0;
   private panicking = false;
   /** The inner balancer's list is not what it should be. */
   private outdated = false;
+  /** It is, and there is nothing to do for its leases. */
+  private quiet = false;
   private nextTrialAt = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -123,6 +129,8 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     private readonly options: typeof outlierEjectionDefaults,
   ) {
     this.all = new Tally(options.windowMs);
+    this.slices = new Slices(options.windowMs);
+    this.attends = inner.attend !== undefined;
   }
 
   update(endpoints: readonly E[], now: number): void {
@@ -143,20 +151,16 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 
   pick(now: number, hint?: PickHint): Lease<E> | null {
-    if (now >= this.nextTrialAt && !this.panicking) {
-      const conduct = this.dueForTrial(now, hint?.avoid);
-      if (conduct !== undefined) return this.try(conduct, now);
-    }
-    if (this.outdated) this.refresh(now);
-    const lease = this.inner.pick(now, hint);
-    if (lease === null) return null;
-    const conduct = this.conducts.get(lease.endpoint.id);
-    // An inner balancer may know endpoints that nobody told it here; it answers for them itself.
-    if (conduct === undefined) return lease;
-    const witness = this.attending(conduct);
-    if (lease.attend === undefined) return new WatchedLease(witness, lease.endpoint, lease.reason, lease);
-    lease.attend(witness);
-    return lease;
+    // Nearly always: nobody waits for a trial, and the leases of the inner balancer tell what has to be known.
+    if (this.quiet && now < this.nextTrialAt) return this.inner.pick(now, hint);
+    return this.pickWithCare(now, hint);
+  }
+
+  attend(id: string, witness: Witness): void {
+    const conduct = this.conducts.get(id);
+    if (conduct === undefined) return;
+    conduct.outer = witness;
+    this.inner.attend?.(id, this.witness(conduct));
   }
 
   snapshot(now: number): readonly EndpointSnapshot[] {
@@ -171,9 +175,8 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     }));
   }
 
-  /** Takes the verdict of one call. */
-  learn(conduct: Conduct<E>, witness: Witness, outcome: Outcome, now: number): void {
-    if (conduct.witness !== witness || conduct.seenIn !== this.updates) return;
+  /** Takes the verdict of one call that began in the present term of the endpoint. */
+  learn(conduct: Conduct<E>, outcome: Outcome, now: number): void {
     const out = conduct.ejectedUntil !== undefined;
     if (outcome === 'unsent' || outcome === 'ignored') {
       if (out) this.scheduleTrial(conduct, Math.min(conduct.ejectedUntil as number, now + retrialMs));
@@ -186,20 +189,56 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
       else if (!this.panicking) this.sentence(conduct, now);
       return;
     }
-    this.all.add(failed, now);
-    conduct.tally.add(failed, now);
-    conduct.run = failed ? conduct.run + 1 : 0;
+    if (failed) this.blame(conduct, now);
+    else this.praise(conduct, now);
+  }
+
+  /** It served. */
+  praise(conduct: Conduct<E>, now: number): void {
+    const slice = this.slices.at(now);
+    this.all.succeeded(slice, now);
+    conduct.tally.succeeded(slice, now);
+    if (conduct.run !== 0) this.endRun(conduct);
+  }
+
+  /** Nothing is heard any more of the calls before this. */
+  private begin(conduct: Conduct<E>): void {
+    conduct.term++;
+    this.inner.attend?.(conduct.endpoint.id, this.witness(conduct));
+  }
+
+  private witness(conduct: Conduct<E>): Witness {
+    const own = new Attendance(this, conduct);
+    return conduct.outer === undefined ? own : new Witnesses(own, conduct.outer);
+  }
+
+  private blame(conduct: Conduct<E>, now: number): void {
+    this.all.failed(now);
+    conduct.tally.failed(now);
+    conduct.run++;
     this.mark(conduct, conduct.run >= this.options.consecutiveFailures);
-    if (!failed) return;
     const reason = charge(conduct, this.all, this.options, now);
     if (reason !== undefined && this.ejected.size < this.ceiling()) this.eject(conduct, reason, now);
   }
 
-  /** A call to an endpoint begins. */
-  private attending(conduct: Conduct<E>): Witness {
-    conduct.inflight++;
-    conduct.witness ??= new Attendance(this, conduct);
-    return conduct.witness;
+  private endRun(conduct: Conduct<E>): void {
+    conduct.run = 0;
+    this.mark(conduct, false);
+  }
+
+  private pickWithCare(now: number, hint: PickHint | undefined): Lease<E> | null {
+    if (now >= this.nextTrialAt && !this.panicking) {
+      const conduct = this.dueForTrial(now, hint?.avoid);
+      if (conduct !== undefined) return this.try(conduct, now);
+    }
+    if (this.outdated) this.refresh(now);
+    const lease = this.inner.pick(now, hint);
+    if (lease === null || this.attends) return lease;
+    const conduct = this.conducts.get(lease.endpoint.id);
+    // An inner balancer may know endpoints that nobody told it here; it answers for them itself.
+    return conduct === undefined
+      ? lease
+      : new WatchedLease(this.witness(conduct), lease.endpoint, lease.reason, lease);
   }
 
   private eject(conduct: Conduct<E>, reason: Ejection['reason'], now: number): void {
@@ -208,7 +247,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     this.ejected.add(conduct);
     this.mark(conduct, true);
     this.sentence(conduct, now);
-    this.outdated = true;
+    this.expire();
     this.tell(conduct, reason, now);
   }
 
@@ -221,7 +260,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 
   private scheduleTrial(conduct: Conduct<E>, at: number): void {
-    conduct.witness = undefined;
+    this.begin(conduct);
     conduct.ejectedUntil = at;
     this.nextTrialAt = Math.min(this.nextTrialAt, at);
   }
@@ -239,22 +278,23 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     this.nextTrialAt = Number.POSITIVE_INFINITY;
     for (const { ejectedUntil } of this.ejected)
       this.nextTrialAt = Math.min(this.nextTrialAt, ejectedUntil as number);
-    return new WatchedLease(this.attending(conduct), conduct.endpoint, 'probe', freePermit);
+    return new WatchedLease(this.witness(conduct), conduct.endpoint, 'probe', freePermit);
   }
 
   private readmit(conduct: Conduct<E>, reason: Ejection['reason'], now: number): void {
     this.ejected.delete(conduct);
-    conduct.witness = undefined;
+    this.begin(conduct);
     conduct.ejectedUntil = undefined;
     conduct.returnedAt = now;
     conduct.run = 0;
     conduct.tally.reset();
     this.mark(conduct, false);
-    this.outdated = true;
+    this.expire();
     this.tell(conduct, reason, now);
   }
 
   private forget(conduct: Conduct<E>): void {
+    conduct.term++;
     this.ejected.delete(conduct);
     this.mark(conduct, false);
   }
@@ -263,7 +303,12 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     if (conduct.unwell === unwell) return;
     conduct.unwell = unwell;
     this.unwell += unwell ? 1 : -1;
-    if (this.inPanic() !== this.panicking) this.outdated = true;
+    if (this.inPanic() !== this.panicking) this.expire();
+  }
+
+  private expire(): void {
+    this.outdated = true;
+    this.quiet = false;
   }
 
   private inPanic(): boolean {
@@ -285,6 +330,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
 
   private refresh(now: number): void {
     this.outdated = false;
+    this.quiet = this.attends;
     this.panicking = this.inPanic();
     const everybody = this.panicking || this.ejected.size === 0;
     this.inner.update(
@@ -293,6 +339,8 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
         : this.endpoints.filter(({ id }) => this.conducts.get(id)?.ejectedUntil === undefined),
       now,
     );
+    if (this.inner.attend === undefined) return;
+    for (const [id, conduct] of this.conducts) this.inner.attend(id, this.witness(conduct));
   }
 
   private tell({ endpoint, ejectedUntil }: Conduct<E>, reason: Ejection['reason'], now: number): void {
@@ -306,44 +354,25 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
 
 /** Hears of the calls to one endpoint from one ejection or return to the next. */
 class Attendance<E extends Endpoint> implements Witness {
+  private readonly term: number;
+
   constructor(
     private readonly owner: OutlierEjection<E>,
     private readonly conduct: Conduct<E>,
-  ) {}
+  ) {
+    this.term = conduct.term;
+  }
+  began(): void {
+    this.conduct.inflight++;
+  }
   heard(outcome: Outcome, now: number): void {
-    this.owner.learn(this.conduct, this, outcome, now);
+    const { conduct } = this;
+    if (conduct.term !== this.term) return;
+    if (outcome === 'success' && conduct.ejectedUntil === undefined) this.owner.praise(conduct, now);
+    else this.owner.learn(conduct, outcome, now);
   }
   ended(): void {
     this.conduct.inflight--;
-  }
-}
-
-/** For leases that nobody can attend, and for trial calls. */
-class WatchedLease<E extends Endpoint> implements Lease<E> {
-  private answered = false;
-  private released = false;
-
-  constructor(
-    private readonly witness: Witness,
-    readonly endpoint: E,
-    readonly reason: string,
-    private readonly permit: Permit,
-  ) {}
-  observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.answered) return;
-    this.answered = true;
-    this.permit.observe(outcome, now, feedback);
-    this.witness.heard(outcome, now);
-  }
-  release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.released) return;
-    this.released = true;
-    const heard = this.answered;
-    this.answered = true;
-    // First, whatever the lease of a balancer of the user's throws.
-    this.witness.ended();
-    this.permit.release(outcome, now, feedback);
-    if (!heard) this.witness.heard(outcome, now);
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Endpoint } from '../core/endpoint.js';
-import type { Permit } from '../core/gate.js';
 import { checkChoice, resolveOptions } from '../core/options.js';
+import type { Feedback, Outcome } from '../core/outcome.js';
 import { type Random, systemRandom } from '../core/random.js';
-import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
-import { Draw, indexBelow } from './draw.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
+import { Draw, GivenDice } from './draw.js';
 import { EndpointSet, Member, type MemberLease } from './endpoint-set.js';
 import type { LoadMeter, Metering } from './meter.js';
 import { responseTime } from './response-time.js';
@@ -99,8 +99,14 @@ class Metered<E extends Endpoint> extends Member<E> {
   ) {
     super(endpoint);
   }
-  override start(now: number): Permit {
-    return this.meter.start(now);
+  override start(now: number): void {
+    this.meter.start(now);
+  }
+  override answer(outcome: Outcome, startedAt: number, now: number, feedback: Feedback | undefined): void {
+    this.meter.answer(outcome, startedAt, now, feedback);
+  }
+  override end(now: number): void {
+    this.meter.end(now);
   }
   override load(now: number): number {
     return this.meter.load(now) / this.share(now);
@@ -118,6 +124,7 @@ class P2c<E extends Endpoint> implements Balancer<E> {
   private draw: Draw<Metered<E>>;
   private forced: MemberLease<E, Metered<E>> | undefined = undefined;
   private forcedAt = Number.NEGATIVE_INFINITY;
+  private readonly dice: GivenDice;
 
   constructor(private readonly options: typeof p2cDefaults) {
     const { meter, slowStart, random } = options;
@@ -125,12 +132,13 @@ class P2c<E extends Endpoint> implements Balancer<E> {
       (endpoint, now) => new Metered(endpoint, meter(endpoint, now)),
       slowStart && new SlowStart(slowStart),
     );
-    this.draw = new Draw([], random, false);
+    this.dice = new GivenDice(random);
+    this.draw = new Draw([], this.dice, false);
   }
 
   update(endpoints: readonly E[], now: number): void {
     this.set.update(endpoints, now);
-    this.draw = new Draw(this.set.members, this.options.random, this.options.weighting === 'draw');
+    this.draw = new Draw(this.set.members, this.dice, this.options.weighting === 'draw');
   }
 
   pick(now: number, hint?: PickHint): Lease<E> | null {
@@ -157,6 +165,10 @@ class P2c<E extends Endpoint> implements Balancer<E> {
     return this.displaces(second, first)
       ? this.takeOrForce(second, first, now)
       : this.takeOrForce(first, second, now);
+  }
+
+  attend(id: string, witness: Witness): void {
+    this.set.attend(id, witness);
   }
 
   snapshot(now: number): readonly EndpointSnapshot[] {
@@ -202,10 +214,10 @@ class P2c<E extends Endpoint> implements Balancer<E> {
    */
   private takeLeast(avoid: ReadonlySet<string> | undefined, now: number): Lease<E> | undefined {
     const { members } = this.set;
-    const { forcePickMs, random } = this.options;
+    const { forcePickMs } = this.options;
     const drawn = this.draw.except(undefined, avoid);
     if (drawn === undefined) return undefined;
-    let at = indexBelow(members.length, random);
+    let at = this.dice.below(members.length);
     let best = drawn;
     best.weigh(now);
     for (let left = members.length; left > 0; left--) {

@@ -1,4 +1,3 @@
-import type { Permit } from '../core/gate.js';
 import { resolveOptions } from '../core/options.js';
 import type { Outcome } from '../core/outcome.js';
 import type { LoadMeter, Metering } from './meter.js';
@@ -21,15 +20,14 @@ export const peakEwmaDefaults = { tauMs: 10_000 };
 const unmeasured = 1e12;
 
 class PeakEwma implements LoadMeter {
-  inflight = 0;
+  private inflight = 0;
   private costMs = 0;
   private stampedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly tauMs: number) {}
 
-  start(now: number): Permit {
+  start(): void {
     this.inflight++;
-    return new PeakEwmaPermit(this, now);
   }
   load(now: number): number {
     // Looking counts as an answer that took no time: an endpoint nobody uses becomes attractive again.
@@ -37,10 +35,14 @@ class PeakEwma implements LoadMeter {
     if (this.costMs === 0) return this.inflight === 0 ? 0 : unmeasured * (this.inflight + 1);
     return this.costMs * (this.inflight + 1);
   }
-  answer(outcome: Outcome, rttMs: number, now: number): void {
+  answer(outcome: Outcome, startedAt: number, now: number): void {
     if (outcome === 'unsent') return;
+    const rttMs = Math.max(0, now - startedAt);
     if (outcome === 'ignored' && !(rttMs > this.costMs)) return;
     this.take(rttMs, now);
+  }
+  end(): void {
+    this.inflight--;
   }
 
   private take(rttMs: number, now: number): void {
@@ -50,26 +52,6 @@ class PeakEwma implements LoadMeter {
       this.costMs = this.costMs * weight + rttMs * (1 - weight);
     }
     this.stampedAt = Math.max(this.stampedAt, now);
-  }
-}
-
-class PeakEwmaPermit implements Permit {
-  private observed = false;
-  private open = true;
-  constructor(
-    private readonly meter: PeakEwma,
-    private readonly startedAt: number,
-  ) {}
-  observe(outcome: Outcome, now: number): void {
-    if (this.observed) return;
-    this.observed = true;
-    this.meter.answer(outcome, Math.max(0, now - this.startedAt), now);
-  }
-  release(outcome: Outcome, now: number): void {
-    if (!this.open) return;
-    this.open = false;
-    this.observe(outcome, now);
-    this.meter.inflight--;
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Endpoint } from '../core/endpoint.js';
 import { resolveOptions } from '../core/options.js';
 import { type Random, systemRandom } from '../core/random.js';
-import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
-import { Draw } from './draw.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
+import { Draw, GivenDice } from './draw.js';
 import { EndpointSet, Member } from './endpoint-set.js';
 import { Fingerprint } from './hash.js';
 
@@ -32,11 +32,11 @@ class Rendezvous<E extends Endpoint> implements Balancer<E> {
   private draw: Draw<Home<E>>;
 
   constructor(private readonly random: Random) {
-    this.draw = new Draw([], random, true);
+    this.draw = new Draw([], new GivenDice(random), true);
   }
   update(endpoints: readonly E[], now: number): void {
     this.set.update(endpoints, now);
-    this.draw = new Draw(this.set.members, this.random, true);
+    this.draw = new Draw(this.set.members, new GivenDice(this.random), true);
   }
   pick(now: number, hint?: PickHint): Lease<E> | null {
     if (this.set.members.length === 0) return null;
@@ -46,6 +46,9 @@ class Rendezvous<E extends Endpoint> implements Balancer<E> {
     const key = new Fingerprint(hint.key);
     const home = this.homeOf(key, hint.avoid) ?? this.homeOf(key, undefined);
     return home === undefined ? null : this.set.lease(home, 'hash', now);
+  }
+  attend(id: string, witness: Witness): void {
+    this.set.attend(id, witness);
   }
   snapshot(now: number): readonly EndpointSnapshot[] {
     return this.set.snapshot(now);

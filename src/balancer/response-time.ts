@@ -1,4 +1,3 @@
-import type { Permit } from '../core/gate.js';
 import { resolveOptions } from '../core/options.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
 import type { LoadMeter, Metering } from './meter.js';
@@ -54,7 +53,7 @@ const failureWeight = 0.1;
 const leastHealth = 0.01;
 
 class ResponseTime implements LoadMeter {
-  inflight = 0;
+  private inflight = 0;
   /** Calls without a first response, and the sum of their starts: their mean age costs one subtraction. */
   private waiting = 0;
   private startedSum = 0;
@@ -68,11 +67,10 @@ class ResponseTime implements LoadMeter {
 
   constructor(private readonly options: typeof responseTimeDefaults) {}
 
-  start(now: number): Permit {
+  start(now: number): void {
     this.inflight++;
     this.waiting++;
     this.startedSum += now;
-    return new ResponseTimePermit(this, now);
   }
 
   load(now: number): number {
@@ -88,7 +86,7 @@ class ResponseTime implements LoadMeter {
     return Math.sqrt(costMs + networkMs) * calls;
   }
 
-  answer(outcome: Outcome, startedAt: number, now: number, feedback: Feedback | undefined): void {
+  answer(outcome: Outcome, startedAt: number, now: number, feedback?: Feedback): void {
     this.waiting--;
     this.startedSum = this.waiting === 0 ? 0 : this.startedSum - startedAt;
     if (outcome === 'unsent') return;
@@ -113,6 +111,10 @@ class ResponseTime implements LoadMeter {
     this.restUntil = Math.max(this.restUntil, now + restMs);
   }
 
+  end(): void {
+    this.inflight--;
+  }
+
   /** Mean age of the calls that wait for a first response: what tells of a hung endpoint before any answer. */
   private meanAge(now: number): number {
     return this.waiting === 0 ? 0 : now - this.startedSum / this.waiting;
@@ -133,26 +135,6 @@ class ResponseTime implements LoadMeter {
 /** What a server reports may be anything. */
 function positive(value: number | undefined): number {
   return value !== undefined && value > 0 && value < Number.POSITIVE_INFINITY ? value : 0;
-}
-
-class ResponseTimePermit implements Permit {
-  private observed = false;
-  private open = true;
-  constructor(
-    private readonly meter: ResponseTime,
-    private readonly startedAt: number,
-  ) {}
-  observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.observed) return;
-    this.observed = true;
-    this.meter.answer(outcome, this.startedAt, now, feedback);
-  }
-  release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (!this.open) return;
-    this.open = false;
-    this.observe(outcome, now, feedback);
-    this.meter.inflight--;
-  }
 }
 
 /**

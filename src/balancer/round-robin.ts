@@ -1,6 +1,6 @@
 import type { Endpoint } from '../core/endpoint.js';
 import { resolveOptions } from '../core/options.js';
-import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
 import { EndpointSet, Member } from './endpoint-set.js';
 import { SlowStart, type SlowStartOptions } from './slow-start.js';
 
@@ -34,6 +34,9 @@ class RoundRobin<E extends Endpoint> implements Balancer<E> {
   pick(now: number, hint?: PickHint): Lease<E> | null {
     const member = this.next(now, hint?.avoid) ?? this.next(now, undefined);
     return member === undefined ? null : this.set.lease(member, 'turn', now);
+  }
+  attend(id: string, witness: Witness): void {
+    this.set.attend(id, witness);
   }
   snapshot(now: number): readonly EndpointSnapshot[] {
     return this.set.snapshot(now);

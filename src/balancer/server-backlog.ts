@@ -1,8 +1,7 @@
-import type { Permit } from '../core/gate.js';
 import { resolveOptions } from '../core/options.js';
 import type { Feedback, Outcome, ServerLoad } from '../core/outcome.js';
-import { FrugalMedian } from '../stats/frugal-median.js';
 import type { LoadMeter, Metering } from './meter.js';
+import { UsualLatency } from './usual-latency.js';
 
 /** Options of {@link serverBacklog}. */
 export interface ServerBacklogOptions {
@@ -35,20 +34,20 @@ export const serverBacklogDefaults = { ownCallWeight: 8, coolOffMs: 300, maxRest
 
 /** Every endpoint costs this much: what two loads differ by is seen against it, so differences of the network's size stay small. */
 const floorMs = 10;
-/**
- * Half of the time that a call occupies the thread counts: a machine that is really slow is avoided while others idle,
- * and the noise in the average of one that is not does not matter.
- */
-const serviceShare = 0.5;
 /** A call that was answered and goes on (a long body, a stream) against one that waits. */
 const openShare = 1 / 8;
 /**
- * How fast a report is forgotten while no call is under way: of what makes the endpoint dearer than the mean of all, after `t` ms at
- * most `this / t` ms are believed, 10 ms after 10 s. Halves 10 ms in 10 s and 150 ms in 0.7 s: the queue of a pause is gone
+ * How fast what makes an endpoint dearer than others is forgotten while no call is under way: after `t` ms at most
+ * `this / t` ms are believed, 10 ms after 10 s. Halves 10 ms in 10 s and 150 ms in 0.7 s: the queue of a pause is gone
  * soon, and one that is a little worse than others is left alone for long. From half to three times this the simulation
  * cannot tell; to forget faster is to go and look, which costs calls.
  */
 const memoryMsMs = 100_000;
+/**
+ * A backlog above the mean is half forgotten after the mean, so many times: the busier all are, the longer a queue lasts. Where
+ * nothing waits anywhere, a few milliseconds that one reported are over soon, and must not keep calls away for minutes.
+ */
+const lasting = 1000;
 /** Answers of which the mean backlog of all endpoints is made: some seconds of a quiet client, a moment of a busy one. */
 const fleetAnswers = 64;
 /** Whoever speaks of more time than this cannot be right. */
@@ -57,8 +56,15 @@ const mostMs = 3_600_000;
 const mostUsual = 10;
 /** Without a report, what a call occupies its thread for is taken as a quarter of the usual latency. */
 const guessedService = 0.25;
-/** Latency beyond its backlog that is explained by nothing counts from so many times the usual on. */
+/** Latency but for the backlog counts from so many times that of the quickest endpoint on: less is chance. */
 const suspicious = 2;
+/** With each answer, what the quickest takes rises by this: when it is gone or slow, another is the quickest after some dozens. */
+const rise = 1.02;
+/** A thread that is busy for less than this part of the time is not what calls wait for. */
+const idle = 0.15;
+const secondMs = 1000;
+/** Who was not heard of for so many answers to all, and then answers as the quick do, begins anew. */
+const longAgo = 100;
 /** A first failure costs at most this part of the time the endpoint had served well. */
 const firstFailure = 0.1;
 /** Above what anybody who is not at rest can cost. */
@@ -68,13 +74,37 @@ const unmeasured = 1e12;
 
 /** What the endpoints of one service have in common: what one of them is like while nothing else is known of it. */
 class Fleet {
-  /** Latency but for the backlog. */
-  readonly typical = new FrugalMedian();
+  /** What the quickest of them usually takes, but for its backlog. */
+  usualMs = Number.NaN;
   /** Mean backlog of those that answered last. */
   backlogMs = 0;
+  /** How many answered. */
+  answers = 0;
+  /** Calls of this client that wait now, and how many did when the last ones started. */
+  private waiting = 0;
+  private company = 0;
+
+  /** How much a backlog says that may be over: little to a client that makes one call at a time, all to one with others under way. */
+  get bustle(): number {
+    return Math.min(1, this.company);
+  }
 
   take(backlogMs: number): void {
     this.backlogMs += (backlogMs - this.backlogMs) / fleetAnswers;
+  }
+
+  /** One of them answered, who usually takes so long. */
+  compare(usualMs: number): void {
+    const risenMs = this.usualMs * rise;
+    this.usualMs = usualMs > risenMs ? risenMs : usualMs;
+  }
+
+  begun(): void {
+    this.company += (this.waiting - this.company) / fleetAnswers;
+    this.waiting++;
+  }
+  answered(): void {
+    this.waiting--;
   }
 }
 
@@ -88,10 +118,14 @@ class ServerBacklog implements LoadMeter {
   private known = false;
   private backlogMs: number;
   private serviceMs = 0;
+  /** Whether nobody reported that backlog, and whether it is only known to be as long as that. */
+  private guessed = false;
+  private raised = false;
+  /** The answer of all that was its last. */
+  private heardIn = 0;
   private stampedAt: number;
   /** Its latency but for the backlog. */
-  private readonly usual = new FrugalMedian();
-  private handicapMs = 0;
+  private readonly usual = new UsualLatency();
   /** Failures in a row. */
   private run = 0;
   private failedAt: number;
@@ -108,55 +142,93 @@ class ServerBacklog implements LoadMeter {
     this.failedAt = now;
   }
 
-  start(now: number): Permit {
+  start(now: number): void {
+    this.fleet.begun();
     this.waiting++;
     this.startedSum += now;
-    return new ServerBacklogPermit(this, now);
   }
 
   load(now: number): number {
-    const leftMs = this.restUntil - now;
-    // More than the longest rest is a clock that stepped back.
-    const restMs = leftMs > 0 && leftMs <= this.options.maxRestMs ? resting + leftMs : 0;
+    const leftMs = this.restMs(now);
+    const restMs = leftMs > 0 ? resting + leftMs : 0;
     if (!this.known && this.waiting > 0) return unmeasured * this.waiting;
-    const dearMs = this.backlogMs + serviceShare * this.serviceMs + this.handicapMs;
+    const believedMs = this.guessed ? this.backlogMs * this.fleet.bustle : this.backlogMs;
+    const slowMs = this.handicapMs();
+    const dearMs = believedMs + slowMs;
     if (this.waiting === 0) {
-      const ageMs = now - this.stampedAt;
-      const aboveMs = dearMs - this.fleet.backlogMs;
-      const forgottenMs =
-        ageMs > 0 && aboveMs > 0 ? aboveMs - (aboveMs * memoryMsMs) / (memoryMsMs + ageMs * aboveMs) : 0;
-      return floorMs + restMs + dearMs - forgottenMs + this.open * openShare * this.serviceMs;
+      const openMs = this.open * openShare * this.serviceMs;
+      return floorMs + restMs + dearMs - this.forgottenMs(believedMs, slowMs, now) + openMs;
     }
     const ownMs = (this.waiting + this.open * openShare) * this.options.ownCallWeight * this.serviceMs;
-    const lateMs = now - this.startedSum / this.waiting - this.usual.value - this.backlogMs;
+    const lateMs = now - this.startedSum / this.waiting - this.usual.ms - this.backlogMs;
     return floorMs + restMs + dearMs + ownMs + (lateMs > 0 ? lateMs : 0);
   }
 
+  fit(now: number): boolean {
+    return this.restMs(now) === 0;
+  }
+
+  private restMs(now: number): number {
+    const leftMs = this.restUntil - now;
+    // More than the longest rest is a clock that stepped back.
+    return leftMs > 0 && leftMs <= this.options.maxRestMs ? leftMs : 0;
+  }
+
+  /** What it usually takes above twice what the quickest does. */
+  private handicapMs(): number {
+    const excessMs = this.usual.ms - suspicious * this.fleet.usualMs;
+    return excessMs > 0 ? excessMs : 0;
+  }
+
+  private forgottenMs(backlogMs: number, slowMs: number, now: number): number {
+    const ageMs = now - this.stampedAt;
+    if (!(ageMs > 0)) return 0;
+    const slowForgottenMs = slowMs - (slowMs * memoryMsMs) / (memoryMsMs + ageMs * slowMs);
+    const { bustle, backlogMs: everyMs } = this.fleet;
+    const aboveMs = backlogMs - (this.guessed ? everyMs * bustle : everyMs);
+    if (!(aboveMs > 0)) return slowForgottenMs;
+    const fading = aboveMs / memoryMsMs + (this.raised ? 0 : 1 / (lasting * everyMs * bustle + 1));
+    return slowForgottenMs + aboveMs - aboveMs / (1 + ageMs * fading);
+  }
+
   /** The first response of a call, or its end. */
-  answer(outcome: Outcome, startedAt: number, now: number, feedback: Feedback | undefined): void {
+  answer(outcome: Outcome, startedAt: number, now: number, feedback?: Feedback): void {
+    this.open++;
+    this.fleet.answered();
     this.waiting--;
     this.startedSum = this.waiting === 0 ? 0 : this.startedSum - startedAt;
     if (outcome === 'unsent') return;
     const elapsedMs = Math.max(0, now - startedAt);
     if (outcome === 'success') this.run = 0;
     else this.raise(elapsedMs, now);
-    if (outcome === 'failure' || outcome === 'overload') this.rest(outcome, now, feedback?.retryAfterMs);
+    if (outcome === 'failure' || outcome === 'overload')
+      this.rest(outcome, startedAt, now, feedback?.retryAfterMs);
     const load = feedback?.load;
-    const reported = load !== undefined && believable(load.backlogMs);
+    const reported = load !== undefined && tells(load);
     if (reported) this.report(load, now);
     if (outcome !== 'success') return;
+    const ownMs = reported ? elapsedMs - this.backlogMs : elapsedMs;
+    this.reconsider(ownMs);
     if (!reported) this.infer(elapsedMs, now);
-    this.measure(reported ? elapsedMs - this.backlogMs : elapsedMs);
+    this.measure(ownMs);
   }
-  stays(): void {
-    this.open++;
-  }
-  goes(): void {
+
+  end(): void {
     this.open--;
+  }
+
+  /** What was known of it is old, and wrong: it is as a newcomer that has answered once. */
+  private reconsider(ownMs: number): void {
+    const { fleet } = this;
+    fleet.answers++;
+    if (fleet.answers - this.heardIn > longAgo && ownMs <= suspicious * fleet.usualMs) this.known = false;
+    this.heardIn = fleet.answers;
   }
 
   private report({ backlogMs, serviceMs }: ServerLoad, now: number): void {
     this.backlogMs = backlogMs as number;
+    this.guessed = false;
+    this.raised = false;
     this.serviceMs = believable(serviceMs) && serviceMs > 0 ? serviceMs : this.guess();
     this.fleet.take(this.backlogMs);
     this.stampedAt = Math.max(this.stampedAt, now);
@@ -164,45 +236,53 @@ class ServerBacklog implements LoadMeter {
 
   private measure(ownMs: number): void {
     // A first call that was slow to connect would take dozens of others to be forgotten.
-    if (!this.known) this.usual.add(this.fleet.typical.value);
+    if (!this.known) this.usual.begin(this.fleet.usualMs);
     this.usual.add(ownMs);
-    this.fleet.typical.add(ownMs);
+    this.fleet.compare(this.usual.ms);
     this.known = true;
     if (this.serviceMs === 0) this.serviceMs = this.guess();
-    const excessMs = this.usual.value - suspicious * this.fleet.typical.value;
-    this.handicapMs = excessMs > 0 ? excessMs : 0;
   }
 
   /** The server says nothing: what its answers took beyond what is usual stands for what waits there. */
   private infer(elapsedMs: number, now: number): void {
-    const usualMs = this.fleet.typical.value;
+    const usualMs = this.fleet.usualMs;
     const excessMs = Math.min(mostUsual * usualMs, elapsedMs - usualMs);
     const sampleMs = excessMs > 0 ? excessMs : 0;
-    this.backlogMs = this.known ? (this.backlogMs + sampleMs) / 2 : sampleMs;
+    this.guessed = true;
+    this.raised = false;
+    this.backlogMs = ((this.known ? this.backlogMs : 0) + sampleMs) / 2;
     this.fleet.take(sampleMs);
     this.serviceMs = this.guess();
     this.stampedAt = Math.max(this.stampedAt, now);
   }
 
   private guess(): number {
-    const usualMs = this.fleet.typical.value;
+    const usualMs = this.fleet.usualMs;
     return usualMs > 0 ? guessedService * usualMs : 0;
   }
 
   /** A call that ended without an answer tells that an answer takes longer than that. */
   private raise(elapsedMs: number, now: number): void {
-    const aboveMs = elapsedMs - (this.known ? this.usual.value : 0);
+    const aboveMs = elapsedMs - (this.known ? this.usual.ms : 0);
     if (!(aboveMs > this.backlogMs)) return;
     this.backlogMs = Math.min(mostMs, aboveMs);
+    this.guessed = false;
+    this.raised = true;
     this.stampedAt = Math.max(this.stampedAt, now);
   }
 
-  private rest(outcome: 'failure' | 'overload', now: number, askedMs: number | undefined): void {
+  private rest(
+    outcome: 'failure' | 'overload',
+    startedAt: number,
+    now: number,
+    askedMs: number | undefined,
+  ): void {
     const { coolOffMs, maxRestMs } = this.options;
     const servedMs = Math.max(0, now - this.failedAt);
+    // One that sheds is alive, and a part of its calls is what it still can serve: its failures are not counted up. Nor are calls
+    // that were under way when another failed: they tell of the same moment.
+    if (outcome === 'failure' && startedAt >= this.failedAt) this.run++;
     this.failedAt = now;
-    // One that sheds is alive, and a part of its calls is what it still can serve: its failures are not counted up.
-    if (outcome === 'failure') this.run++;
     const coolMs =
       this.run > 1 ? coolOffMs * 2 ** (this.run - 1) : Math.min(coolOffMs, firstFailure * servedMs);
     // Infinity asks for no retry, not for a rest.
@@ -217,25 +297,10 @@ function believable(ms: number | undefined): ms is number {
   return typeof ms === 'number' && ms >= 0 && ms <= mostMs;
 }
 
-class ServerBacklogPermit implements Permit {
-  private answered = false;
-  private released = false;
-  constructor(
-    private readonly meter: ServerBacklog,
-    private readonly startedAt: number,
-  ) {}
-  observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.answered || this.released) return;
-    this.answered = true;
-    this.meter.answer(outcome, this.startedAt, now, feedback);
-    this.meter.stays();
-  }
-  release(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.released) return;
-    this.released = true;
-    if (this.answered) this.meter.goes();
-    else this.meter.answer(outcome, this.startedAt, now, feedback);
-  }
+/** Whether what its calls wait for is what it reports. With a thread that is idle, it is something else. */
+function tells({ backlogMs, serviceMs, perSecond }: ServerLoad): boolean {
+  if (!believable(backlogMs)) return false;
+  return !(believable(serviceMs) && perSecond !== undefined && perSecond * serviceMs < idle * secondMs);
 }
 
 /**
@@ -243,20 +308,23 @@ class ServerBacklogPermit implements Permit {
  * (`Feedback.load.backlogMs`, which servers of keelson send with each answer), and what this client has sent there since.
  * Named for the field it reads, which is what Node's event loop makes of the queue length and utilisation that others report.
  *
- * `load = 10 ms + backlog + half of what a call occupies there + own calls × 8 × what a call occupies + what they are overdue`,
- * in milliseconds.
- * - A report is believed as it is, however old: with many clients it says little after 20 ms, but to go and look costs a call. Only
- *   what makes an endpoint dearer than the mean is forgotten, slowly, while this client sends nothing there.
+ * `load = 10 ms + backlog + latency beyond twice that of the quickest endpoint + own calls × 8 × what a call occupies + what they are
+ * overdue`, in milliseconds.
+ * - A report is believed as it is, also when it is old: with many clients it says little after 20 ms, but to go and look costs a
+ *   call. Only what makes an endpoint dearer than the mean is forgotten while this client sends nothing there: slowly where all
+ *   are busy, soon where nothing waits anywhere.
  * - An own call counts as several: the report went to others, who send too.
  * - Calls that wait longer than usual add what they are late: a process that hangs or pauses shows before any timeout.
  * - After a failure the endpoint rests, longer with each further one: a process that refuses fast is never the cheapest.
- * - A server that reports nothing is judged by latency: what its last answers took beyond the usual stands for its
- *   backlog. And whoever answers later than twice the usual, for no backlog that it reports, pays for what is above that.
- * - Without any data an endpoint is as good as the mean, and gets no second call before the first has answered.
+ * - Who usually answers later than twice what the quickest endpoint does, its backlog left out, pays for what is above that. Each
+ *   endpoint counts once, not each answer: one that gets all calls does not become what is usual.
+ * - A server that reports nothing, or whose thread is idle so that its calls wait for something else (a database, a lock), is judged
+ *   by latency: what its last answers took beyond the quickest stands for its backlog.
+ * - Without any data an endpoint is as good as the mean, and gets no second call before the first has answered. One that was
+ *   passed over for long and then answers as the quick do begins anew.
  * - What cannot be right (`NaN`, below 0, above an hour) is no report.
  *
- * For {@link leastLoad}. Make one for each balancer: what is usual is learned from all endpoints of one service. Not for servers
- * whose calls wait elsewhere than for their thread (a database, a lock): {@link responseTime} sees that.
+ * For {@link leastLoad}. Make one for each balancer: what is usual is learned from all endpoints of one service.
  *
  * @throws TypeError or RangeError for options that are unknown or out of range
  * @example

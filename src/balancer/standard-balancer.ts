@@ -36,7 +36,8 @@ export const standardBalancerDefaults = {
 
 /**
  * What a client uses unless it is told otherwise: {@link leastLoad} by {@link serverBacklog}, newcomers started slowly,
- * outliers ejected. With servers that report no load it goes by latency.
+ * outliers ejected. With servers that report no load, or whose thread is idle while calls wait for something else, it goes by
+ * latency.
  *
  * @throws TypeError or RangeError for options that are unknown or out of range
  * @example

@@ -1,8 +1,8 @@
 import type { Endpoint } from '../core/endpoint.js';
 import { resolveOptions } from '../core/options.js';
 import { type Random, systemRandom } from '../core/random.js';
-import type { Balancer, EndpointSnapshot, Lease, PickHint } from './balancer.js';
-import { Draw } from './draw.js';
+import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
+import { Draw, GivenDice } from './draw.js';
 import { EndpointSet, Member } from './endpoint-set.js';
 import { SlowStart, type SlowStartOptions } from './slow-start.js';
 
@@ -40,11 +40,11 @@ class WeightedRandom<E extends Endpoint> implements Balancer<E> {
     slowStart: SlowStartOptions | undefined,
   ) {
     this.set = new EndpointSet((endpoint) => new Member(endpoint), slowStart && new SlowStart(slowStart));
-    this.draw = new Draw([], random, true);
+    this.draw = new Draw([], new GivenDice(random), true);
   }
   update(endpoints: readonly E[], now: number): void {
     this.set.update(endpoints, now);
-    this.draw = new Draw(this.set.members, this.random, true);
+    this.draw = new Draw(this.set.members, new GivenDice(this.random), true);
   }
   pick(now: number, hint?: PickHint): Lease<E> | null {
     if (this.set.members.length === 0) return null;
@@ -55,6 +55,9 @@ class WeightedRandom<E extends Endpoint> implements Balancer<E> {
       member = this.draw.except(undefined, hint?.avoid) ?? this.draw.any();
     }
     return this.set.lease(member, 'random', now);
+  }
+  attend(id: string, witness: Witness): void {
+    this.set.attend(id, witness);
   }
   snapshot(now: number): readonly EndpointSnapshot[] {
     return this.set.snapshot(now);

@@ -46,14 +46,15 @@ export interface EvidenceOptions {
   /**
    * How many calls are sent, while closed, for each that succeeds, to a callee that sheds others (`overload`), as `k` of
    * {@link sre}; a ratio, above 1, at most 10. With 2 nothing is refused until half of the calls are shed: it may be one
-   * tenant that is over its quota. A larger value refuses later. No effect on a callee that sheds nothing.
+   * tenant that is over its quota. What it wastes at most and what it bears are one number: at `k`, `k - 1` calls are wasted
+   * for each success, and a callee may shed `1 - 1 / k` whatever is sent to it. A larger value refuses later. No effect on a callee that sheds nothing.
    *
    * @defaultValue `2`
    */
   readonly k?: number | undefined;
   /**
-   * The same for a callee that says itself what share of its calls it lets in (`load.admitRatio`): then it is the whole
-   * server that has too many; a ratio, above 1, at most 10. A larger value wastes more calls, and takes up sooner what the
+   * The same for a callee that says itself what share of its calls it lets in (`load.admitRatio`), or that all its callers
+   * are too many (`overloaded`): then it is the whole server that has too many; a ratio, above 1, at most 10. A larger value wastes more calls, and takes up sooner what the
    * callee can do more. No effect on servers that do not say.
    *
    * @defaultValue `1.1`

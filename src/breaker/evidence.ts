@@ -27,6 +27,12 @@ const portion = 256;
 const observed = 1;
 const released = 2;
 
+/** How long the callee asked to be left alone. That it is not to be tried again at all is about the call, and no time. */
+function timeAway(feedback: Feedback | undefined): number {
+  const ms = feedback?.retryAfterMs;
+  return ms !== undefined && ms > 0 && ms < Number.POSITIVE_INFINITY ? ms : 0;
+}
+
 class EvidencePermit implements Permit {
   private stage = 0;
 
@@ -64,6 +70,8 @@ class Evidence implements Breaker<EvidenceOptions> {
   private period = 0;
   /** Whether calls have to be decided on: the rest of the time all of them pass. */
   private wary: boolean;
+  /** Whether it opened because hardly any call was let in: a probe that is shed then says nothing new. */
+  private shut = false;
   /** The period as long as successes only have to be counted, because there is nothing else to know; else {@link never}. */
   private calm = 0;
   /** Successes that were counted, and not yet taken in. */
@@ -173,7 +181,7 @@ class Evidence implements Breaker<EvidenceOptions> {
       this.learnOfAnswer(part, now, feedback, 1);
       if (state !== 'closed') this.returned(now);
     } else if (outcome === 'ignored' || outcome === 'unsent') this.learnNothing(part, outcome);
-    else if (state === 'open') this.learnOfProbe(now, feedback);
+    else if (state === 'open') this.learnOfProbe(outcome, now, feedback);
     else if (outcome === 'failure') this.learnOfFailure(now, feedback);
     else this.learnOfShed(part, now, feedback);
   }
@@ -200,8 +208,9 @@ class Evidence implements Breaker<EvidenceOptions> {
     const throttle = matters ? this.privilegedThrottle : this.throttle;
     const told = feedback?.load?.admitRatio;
     if (told === undefined || !(told >= 0 && told <= 1)) {
+      if (feedback?.overloaded === true) throttle.stated(now);
       // What is shed it may answer in haste, without a word; what it lets in it does not.
-      if (seen === 1) throttle.retracted();
+      else if (seen === 1) throttle.retracted();
       throttle.answered(now, seen);
       return;
     }
@@ -217,27 +226,28 @@ class Evidence implements Breaker<EvidenceOptions> {
     else this.pace.back();
   }
 
-  private learnOfProbe(now: number, feedback: Feedback | undefined): void {
+  private learnOfProbe(outcome: 'failure' | 'overload', now: number, feedback: Feedback | undefined): void {
+    const { probeIntervalMs } = this.settings;
+    const awayMs = timeAway(feedback);
     this.pace.back();
-    this.leaveAlone(now, feedback);
+    this.pace.keepAway(now, awayMs);
+    // It was down, and lives: others were back before us. From here on the throttle holds back, unless it asked for more.
+    if (outcome === 'overload' && !this.shut && awayMs <= probeIntervalMs)
+      this.closeShedding(now, 1 / probeIntervalMs);
   }
 
   private learnOfFailure(now: number, feedback: Feedback | undefined): void {
     this.throttle.failed(now);
     if (this.state === 'half-open') this.pace.slow();
-    if (this.score.failed(now)) this.open(now, feedback);
+    if (this.score.failed(now)) this.open(now, feedback, false);
   }
 
   private learnOfShed(part: number, now: number, feedback: Feedback | undefined): void {
-    if (this.score.shed(now)) {
-      this.open(now, feedback);
-      return;
-    }
-    if (this.state === 'half-open') {
-      // It is back, and has met its limit: what passes now may be a step too much, what passed before was not.
-      this.throttle.begin(now, this.pace.perMs / this.settings.growthFactor);
-      this.close(now);
-    } else this.learnOfAnswer(part, now, feedback, 0);
+    if (this.score.shed(now)) this.open(now, feedback, true);
+    // It is back, and has met its limit: what passes now may be a step too much, what passed before was not.
+    else if (this.state === 'half-open')
+      this.closeShedding(now, this.pace.perMs / this.settings.growthFactor);
+    else this.learnOfAnswer(part, now, feedback, 0);
   }
 
   /** A call to a callee that was down succeeded. */
@@ -250,11 +260,12 @@ class Evidence implements Breaker<EvidenceOptions> {
     if (this.pace.inARow >= enough) this.close(now);
   }
 
-  private open(now: number, feedback: Feedback | undefined): void {
+  private open(now: number, feedback: Feedback | undefined, shut: boolean): void {
     this.period += 2;
+    this.shut = shut;
     this.forgetSheds();
     this.pace.begin(now);
-    this.leaveAlone(now, feedback);
+    this.pace.keepAway(now, timeAway(feedback));
     this.enter('open', now);
   }
 
@@ -263,15 +274,14 @@ class Evidence implements Breaker<EvidenceOptions> {
     this.enter('closed', now);
   }
 
+  private closeShedding(now: number, perMs: number): void {
+    this.throttle.begin(now, perMs);
+    this.close(now);
+  }
+
   private forgetSheds(): void {
     this.throttle.forget();
     this.privilegedThrottle.forget();
-  }
-
-  /** That it is not to be tried again at all is about that call, and no time to stay away. */
-  private leaveAlone(now: number, feedback: Feedback | undefined): void {
-    const ms = feedback?.retryAfterMs;
-    if (ms !== undefined && ms > 0 && ms < Number.POSITIVE_INFINITY) this.pace.keepAway(now, ms);
   }
 
   private refusalRatio(): number {
@@ -301,21 +311,23 @@ class Evidence implements Breaker<EvidenceOptions> {
  *   a hundred fails, 18 where three of ten do. A callee that fails half of its calls keeps getting all of them: a brown-out
  *   is no outage, and callers lose less by a failure than by a refusal. From about three quarters on it opens.
  * - Open, one call at a time finds out, `probeIntervalMs` after the one before, later if the callee asked for it
- *   (`retryAfterMs`). What was under way when it opened is no evidence any more.
+ *   (`retryAfterMs`). What was under way when it opened is no evidence any more. One that is shed shows that the callee lives,
+ *   and closes it, at the pace of the probes to begin with.
  * - Half open, from the first success on, calls pass at a rate that each success doubles, or with several in flight each
  *   round trip; failures slow it. After 8 successes without a refusal it is closed.
- * - What is shed (`overload`) is no failure, unless some thirty calls in a row are, or about three of four or more for long:
- *   then it opens. Where the server says itself that it sheds (`load.admitRatio`, as servers of keelson do), `overloadK`
+ * - What is shed (`overload`) is an answer of a callee that lives, and no failure as long as any call is let in: it opens
+ *   only after some seventy in a row, or where it is usual to shed more than nineteen of twenty and now all of them are.
+ *   Where the server says itself that it sheds (`load.admitRatio` or `overloaded`, as servers of keelson do), `overloadK`
  *   calls pass for each success, evenly spaced; where it does not, it may be one tenant of many who is over a quota, and
- *   nothing is refused until half of the calls are shed. While it is closed a fifth of what is asked passes all the same:
- *   whoever holds back shall not starve where others do not. It is less, down to 4 %, where the server says that it sheds and
+ *   nothing is refused until half of the calls are shed. While it is closed a sixth of what is asked passes all the same:
+ *   whoever holds back shall not starve where others do not. It is less, down to 3 %, where the server says that it sheds and
  *   lets in hardly any of what it is sent. Calls of a `priority` above 0 are held back only for what is shed of themselves: a
  *   server sheds them last.
  * - `ignored` and `unsent` are nothing, and give their place back.
  *
  * By simulation (`bench/sim/breaking`), 20 s of outage at 10, 100 and 1000 calls per second waste 35, 42 and 55 calls at
  * most, and 95 % is served again after 1.3 s; at 1 % errors it does not open in an hour at any of these rates; a callee of
- * half the capacity sheds 0.08 calls for each that it answers, at more than 99 % of what it can do.
+ * half the capacity sheds 0.09 calls for each that it answers, at more than 99 % of what it can do.
  *
  * A callee that hangs is noticed when the first calls time out: set a timeout.
  *

@@ -9,8 +9,14 @@ const learning = 1 / 64;
 /** What one failure weighs fades by time: failures that are minutes apart are not a run. */
 const fadeMs = 30_000;
 
-/** What a failure weighs against a callee that sheds half of what it gets. Shedding is an answer, and half of it no outage. */
-const weightOfShed = Math.log(down / mostUsual);
+/** Of a callee that sheds whatever it gets so much is let in all the same, by a lucky moment. */
+const letIn = 0.01;
+/** Shedding is an answer of a callee that lives: before anything is known, half of the calls may be shed. */
+const leastShed = 0.5;
+/** And nineteen of twenty, once that is known to be usual. More is no different from all of them. */
+const mostShed = 0.95;
+/** Shedding begins at once where demand exceeds a limit, so it is learned faster than what fails. */
+const learningOfSheds = 1 / 32;
 
 const weightAt = (usual: number): number => Math.log(down / usual);
 const reliefAt = (usual: number): number => Math.log((1 - usual) / (1 - down));
@@ -30,6 +36,8 @@ export class OutageScore {
   value = 0;
   /** The share of calls that usually fail. */
   usual = leastUsual;
+  /** The share of calls that is usually shed. */
+  usualShed = leastShed;
   /** What one success takes away, as of the last failure: between two of them it hardly changes. */
   private relief = reliefAt(leastUsual);
   private raisedAt = Number.NaN;
@@ -40,6 +48,8 @@ export class OutageScore {
   /** So many calls in a row succeeded. */
   succeeded(calls: number): void {
     this.usual = Math.max(leastUsual, this.usual * (1 - learning) ** calls);
+    if (this.usualShed > leastShed)
+      this.usualShed = Math.max(leastShed, this.usualShed * (1 - learningOfSheds) ** calls);
     this.value = Math.max(0, this.value - calls * this.relief);
   }
 
@@ -52,9 +62,11 @@ export class OutageScore {
     return this.value >= this.limit;
   }
 
-  /** One call was shed. @returns whether it is an outage now */
+  /** One call was shed. @returns whether it is an outage now: hardly any is let in, and that is not usual */
   shed(now: number): boolean {
-    this.raise(weightOfShed, now);
+    const { usualShed } = this;
+    this.raise(Math.log((1 - letIn) / usualShed), now);
+    this.usualShed = Math.min(mostShed, usualShed + (1 - usualShed) * learningOfSheds);
     return this.value >= this.limit;
   }
 
@@ -73,6 +85,7 @@ export class OutageScore {
   forget(): void {
     this.value = 0;
     this.usual = leastUsual;
+    this.usualShed = leastShed;
     this.relief = reliefAt(leastUsual);
   }
 

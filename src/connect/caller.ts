@@ -28,11 +28,14 @@ export interface Given {
   readonly cancel: Cancellation;
 }
 
+/** Those of connect itself go where it has them: `timeoutMs` beside the context values. */
+const rpcOptions = { priority: false, key: false, idempotent: true, hedge: true };
+
 const noLimit = Number.POSITIVE_INFINITY;
 
 function optionsOf(values: ContextValues | undefined): RpcOptions {
   const options = values?.get(governance);
-  return options === undefined ? {} : checkCallOptions('governance', options);
+  return options === undefined ? {} : checkCallOptions('governance', options, rpcOptions);
 }
 
 /** Makes the calls of one transport. */

@@ -1,7 +1,7 @@
 import { Code, type ConnectError } from '@connectrpc/connect';
 import { systemClock } from '../core/clock.js';
 import type { Feedback, ServerLoad } from '../core/outcome.js';
-import { retryAfterMsHeader, shedHeader } from '../core/refusal-reply.js';
+import { retryAfterMsHeader, shedHeader, tellsOverload } from '../core/refusal-reply.js';
 import { neverAgain, noRetry, retryHeader } from '../core/retried-below.js';
 import { loadHeader, parseLoad } from '../http/load-header.js';
 import { loadOfOrca, orcaBinaryHeader, parseOrcaBase64 } from '../http/orca.js';
@@ -54,8 +54,10 @@ export function feedbackOf(
   const load = error === undefined ? loadOf(answer?.header, answer?.trailer) : loadOf(error.metadata);
   const timedOut = error?.code === Code.DeadlineExceeded;
   const retryAfterMs = error && retryAfterOf(error);
-  if (load === undefined && retryAfterMs === undefined && !timedOut) return undefined;
+  const overloaded = tellsOverload(error?.metadata.get(shedHeader));
+  if (load === undefined && retryAfterMs === undefined && !timedOut && !overloaded) return undefined;
   return {
+    ...(overloaded ? { overloaded } : undefined),
     ...(timedOut ? { timedOut } : undefined),
     ...(load === undefined ? undefined : { load }),
     ...(retryAfterMs === undefined ? undefined : { retryAfterMs }),

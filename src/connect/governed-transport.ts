@@ -1,5 +1,6 @@
 import type { Transport } from '@connectrpc/connect';
-import { checkNumber } from '../core/options.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { checkNumber, wrongKind } from '../core/options.js';
 import type { App, AppClientOptions } from '../stack/app.js';
 import { Caller } from './caller.js';
 import { connectClientSemantics } from './client-semantics.js';
@@ -104,6 +105,10 @@ export function governedTransport(
   service: string,
   options: GovernedTransportOptions,
 ): Transport {
+  if (typeof app?.client !== 'function')
+    throw wrongKind('governedTransport: the first argument', 'an app, as createApp() makes it', app);
+  if (typeof options !== 'object' || options === null)
+    throw wrongKind('governedTransport: options', 'an object with a transport', options);
   const {
     transport,
     schemes = governedTransportDefaults.schemes,
@@ -112,14 +117,14 @@ export function governedTransport(
     ...policy
   } = options;
   if (typeof transport !== 'function')
-    throw new TypeError(`governedTransport.transport must be a function, got ${String(transport)}`);
+    throw wrongKind('governedTransport.transport', 'a function of the base URL', transport);
   checkNumber('governedTransport.streamTimeoutMs', streamTimeoutMs, { above: 0, infinite: true });
   const mayRepeat = idempotentBy(idempotent);
-  const { handler, clock } = app.client<ConnectRequest, ConnectAnswer>(service, {
-    ...policy,
-    wire: connectWire(transport, checkSchemes(schemes)),
-    semantics: connectClientSemantics,
-  });
+  const wire = connectWire(transport, checkSchemes(schemes));
+  const governed = { ...policy, wire, semantics: connectClientSemantics };
+  const { handler, clock } = inNameOf({ 'app.client': 'governedTransport' }, () =>
+    app.client<ConnectRequest, ConnectAnswer>(service, governed),
+  );
   const caller = new Caller({ service, clock, idempotent: mayRepeat, streamTimeoutMs });
   // The types of messages are whatever the method says, which no implementation can know.
   return new ClientTransport(handler, caller) as unknown as Transport;

@@ -18,7 +18,7 @@ import { trustedPeer } from '../core/trust.js';
 import type { LoadTeller } from '../http/load-teller.js';
 import { markCall } from './call-of.js';
 import type { ConnectExchange } from './connect-exchange.js';
-import { errorWithLoad, tellLoad } from './load-headers.js';
+import { errorWithLoad, tellLoad, withholdLoad } from './load-headers.js';
 import { Output, type OutputHost } from './output.js';
 import { arrivalOf, type Peer } from './peer.js';
 import { errorForClient, errorRetriedBelow } from './refusal-error.js';
@@ -164,7 +164,8 @@ export class InboundCall implements ConnectExchange, OutputHost {
 
   private told(response: Outgoing): Outgoing {
     const teller = this.tellerForPeer();
-    if (teller !== undefined) tellLoad(response, teller, this.header);
+    if (teller === undefined) withholdLoad(response);
+    else tellLoad(response, teller, this.header);
     return response;
   }
 

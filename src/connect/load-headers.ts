@@ -17,14 +17,21 @@ interface Told {
  */
 export function tellLoad({ header, trailer }: Told, teller: LoadTeller, request: Headers): void {
   const text = teller.text();
-  if (text !== undefined) header.set(loadHeader, text);
+  if (text === undefined) withholdLoad({ header, trailer });
+  else header.set(loadHeader, text);
   const report = teller.binary(request.has(orcaRequestHeader));
   if (report !== undefined && report.length > 0 && !trailer.has(orcaBinaryHeader))
     trailer.set(orcaBinaryHeader, encodeBinaryHeader(report));
 }
 
+/** Takes out of an answer what a callee of the server said of itself, where the server itself says nothing. */
+export function withholdLoad({ header, trailer }: Told): void {
+  header.delete(loadHeader);
+  trailer.delete(loadHeader);
+}
+
 /**
- * The same for an error as it goes out, in a copy: a handler may throw one error several times. One without a code is
+ * {@link tellLoad} for an error as it goes out, in a copy: a handler may throw one error several times. One without a code is
  * connect's to judge.
  */
 export function errorWithLoad(error: unknown, teller: LoadTeller, request: Headers): unknown {

@@ -1,7 +1,8 @@
 import type { Interceptor } from '@connectrpc/connect';
 import { type Call, createCall } from '../core/call.js';
 import { runWithCall } from '../core/current.js';
-import { resolveOptions } from '../core/options.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { resolveOptions, wrongKind } from '../core/options.js';
 import { trustedPeer } from '../core/trust.js';
 import {
   type LoadSource,
@@ -11,7 +12,7 @@ import {
 } from '../http/load-teller.js';
 import { inboundPriority } from '../http/priority.js';
 import type { App } from '../stack/app.js';
-import type { FaultTeller } from '../stack/app-server.js';
+import type { AppServerOptions, FaultTeller } from '../stack/app-server.js';
 import type { ServerPolicy } from '../stack/server-stack.js';
 import { type ConnectExchange, connectServerProtocol } from './connect-exchange.js';
 import { InboundCall, type InboundParts } from './inbound-call.js';
@@ -91,7 +92,7 @@ function settingsOf(given: object): Settings {
   });
   const { key } = settings;
   if (key !== undefined && typeof key !== 'function')
-    throw new TypeError(`serverInterceptor.key must be a function, got ${String(key)}`);
+    throw wrongKind('serverInterceptor.key', 'a function', key);
   return settings;
 }
 
@@ -124,24 +125,29 @@ function opener(service: string, { trust, key }: Settings): (exchange: InboundCa
 
 /** Joins the stack of the app to the calls of one server. */
 function partsOf(app: ServerSource, options: ServerInterceptorOptions): InboundParts {
+  if (typeof app?.server !== 'function')
+    throw wrongKind('serverInterceptor: the first argument', 'an app, as createApp() makes it', app);
+  if (typeof options !== 'object' || options === null)
+    throw wrongKind('serverInterceptor: options', 'an object', options);
   const { trust, key, context, abandonedMs, reportLoad, loadFormats, ...policy } = options;
   const settings = settingsOf({ trust, key, context, abandonedMs });
   let tell: FaultTeller = () => undefined;
   let load: LoadSource | undefined;
   const run = (exchange: ConnectExchange, call: Call) => (exchange as InboundCall).run(call);
-  const stack = app.server<ConnectExchange, ConnectExchange>(
-    {
-      ...policy,
-      protocol: connectServerProtocol,
-      semantics: connectServerSemantics,
-      recover: (told, source) => {
-        tell = told;
-        load = source;
-        return recoverConnect(told);
-      },
+  const server: AppServerOptions<ConnectExchange, ConnectExchange> = {
+    ...policy,
+    protocol: connectServerProtocol,
+    semantics: connectServerSemantics,
+    recover: (told, source) => {
+      tell = told;
+      load = source;
+      return recoverConnect(told);
     },
-    settings.context ? (exchange, call) => runWithCall(call, () => run(exchange, call)) : run,
-  );
+  };
+  const handler: typeof run = settings.context
+    ? (exchange, call) => runWithCall(call, () => run(exchange, call))
+    : run;
+  const stack = inNameOf({ 'app.server': 'serverInterceptor' }, () => app.server(server, handler));
   const teller = loadTeller('serverInterceptor', { reportLoad, loadFormats }, load);
   return { stack, tell, teller, open: opener(app.service, settings), abandonedMs: settings.abandonedMs };
 }

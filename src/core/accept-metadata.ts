@@ -3,6 +3,7 @@ import type { Middleware } from './handler.js';
 import { type AcceptedMetadata, InboundMetadata } from './inbound-metadata.js';
 import { constantsOf, type MetadataDrop, metadataBounds, toldOnce } from './metadata-limits.js';
 import { resolveOptions } from './options.js';
+import { handOn } from './receiver.js';
 import { callKey } from './values.js';
 
 /** Options of {@link acceptMetadata}. */
@@ -113,8 +114,9 @@ export function inboundMetadata(call: Call): InboundMetadata {
  */
 export function acceptMetadata<Req, Res>(options?: AcceptMetadataOptions): Middleware<Req, Res> {
   const settings = settingsOf(options);
-  return (next) => (request, call) => {
-    call.values.set(metadataValue, new InboundMetadata(call, settings));
-    return next(request, call);
-  };
+  return (next) =>
+    handOn(next, (call) => {
+      call.values.set(metadataValue, new InboundMetadata(call, settings));
+      return call;
+    });
 }

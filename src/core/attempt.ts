@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from './clock.js';
 import { refusal } from './errors.js';
 import type { Ask, Gate, Permit } from './gate.js';
+import { wrongKind } from './options.js';
 import type { Outcome } from './outcome.js';
 import { verdictOnRefusal } from './verdict.js';
 
@@ -22,6 +23,12 @@ function outcomeOf(error: unknown): Outcome {
   return verdictOnRefusal(error, 'client')?.outcome ?? 'failure';
 }
 
+/** What went wrong before the function ran: mostly that somebody's gate is none. */
+function faultOf(gate: unknown, fault: unknown): unknown {
+  if (typeof (gate as Partial<Gate> | undefined)?.tryAcquire === 'function') return fault;
+  return wrongKind('attempt: the first argument', 'a gate, such as sre() makes', gate);
+}
+
 /**
  * Runs one function under one gate. The shortest way to use a breaker or a limiter without a stack.
  *
@@ -30,7 +37,8 @@ function outcomeOf(error: unknown): Outcome {
  * @param gate - a breaker, a limiter, or several joined by {@link allOf}
  * @param run - what to do; may return a value or a promise
  * @param options - how to judge, and what to tell the gate
- * @throws GovernanceError when the gate refuses; else whatever `run` throws, unchanged
+ * @throws GovernanceError when the gate refuses; TypeError for what is no gate or no function; else whatever `run`
+ * throws, unchanged
  * @example
  * ```ts
  * const rows = await attempt(sre(), () => db.query('select 1'));
@@ -43,6 +51,8 @@ export function attempt<T>(
 ): Promise<T> {
   const clock = options?.clock ?? systemClock;
   const classify = options?.classify;
+  if (typeof run !== 'function')
+    return Promise.reject(wrongKind('attempt: the second argument', 'a function', run));
   let permit: Permit | null;
   try {
     const now = clock.now();
@@ -52,7 +62,7 @@ export function attempt<T>(
       return Promise.reject(refusal(gate.code, `refused (${gate.code})`, { retryAfterMs, side: 'client' }));
     }
   } catch (fault) {
-    return Promise.reject(fault);
+    return Promise.reject(faultOf(gate, fault));
   }
   const held = permit;
   let running: Promise<T>;

@@ -35,11 +35,35 @@ export interface CancelSource extends Cancellation {
   dispose(): void;
 }
 
+/** One who waits to be told; an entry of its own even for a function that is given twice. */
+class Listener {
+  after: Listener | undefined = undefined;
+  private waits = true;
+
+  constructor(
+    private readonly source: Source,
+    readonly run: () => void,
+    public before: Listener | undefined,
+  ) {}
+
+  leave(): void {
+    if (!this.waits) return;
+    this.waits = false;
+    const { source, before, after } = this;
+    if (before === undefined) source.first = after;
+    else before.after = after;
+    if (after === undefined) source.last = before;
+    else after.before = before;
+  }
+}
+
 class Source implements CancelSource {
   aborted = false;
   reason: unknown = undefined;
+  // A chain and no Set: most calls have one listener, and making a Set costs more than all that is done with it.
+  /** @internal */ first: Listener | undefined = undefined;
+  /** @internal */ last: Listener | undefined = undefined;
   private controller: AbortController | undefined = undefined;
-  private listeners: Set<() => void> | undefined = undefined;
   private readonly unlink: () => void = nothing;
 
   constructor(parent: Cancellation) {
@@ -59,13 +83,12 @@ class Source implements CancelSource {
       run();
       return nothing;
     }
-    this.listeners ??= new Set();
-    // Held, for one listener may take another back while they are being told, when the field is empty already.
-    const { listeners } = this;
-    // A wrapper of its own, so that the same function given twice is two listeners.
-    const entry = (): void => run();
-    listeners.add(entry);
-    return () => void listeners.delete(entry);
+    const { last } = this;
+    const listener = new Listener(this, run, last);
+    if (last === undefined) this.first = listener;
+    else last.after = listener;
+    this.last = listener;
+    return () => listener.leave();
   }
 
   abort(reason: unknown): void {
@@ -74,11 +97,13 @@ class Source implements CancelSource {
     // As the platform does, so that a rejection with the reason is always an error, and the same one as the signal's.
     this.reason =
       reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason;
-    const listeners = this.listeners;
-    this.listeners = undefined;
     this.unlink();
     this.controller?.abort(this.reason);
-    if (listeners) for (const run of listeners) runSafely(run);
+    // From the front each time: one listener may take another back while they are being told.
+    for (let listener = this.first; listener !== undefined; listener = this.first) {
+      listener.leave();
+      runSafely(listener.run);
+    }
   }
 
   dispose(): void {

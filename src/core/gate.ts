@@ -1,4 +1,5 @@
 import type { RejectionCode } from './errors.js';
+import { wrongKind } from './options.js';
 import type { Feedback, Outcome } from './outcome.js';
 
 /** What a gate may want to know before it answers. A {@link Call} is one, so nothing is allocated. */
@@ -112,7 +113,9 @@ const open: Gate = { code: 'OVERLOADED', tryAcquire: () => freePermit };
  * as `unsent`, so that no other gate remembers the call.
  *
  * @param gates - asked in this order; put the cheapest and the most likely to refuse first
+ * @throws TypeError for what is no array
  */
 export function allOf(gates: readonly Gate[]): Gate {
+  if (!Array.isArray(gates)) throw wrongKind('allOf: the first argument', 'an array of gates', gates);
   return gates.length === 0 ? open : gates.reduceRight((joined, gate) => new Both(gate, joined));
 }

@@ -64,7 +64,14 @@ export type { Feedback, Outcome, ServerLoad } from './outcome.js';
 export { hedgePreference, tiedPreference, timeoutPreference } from './preferences.js';
 export type { Protocol } from './protocol.js';
 export { type Random, systemRandom } from './random.js';
-export { neverAgain, noRetry, noteRetriedBelow, retriedBelow, retryHeader } from './retried-below.js';
+export {
+  neverAgain,
+  noRetry,
+  noteRetriedBelow,
+  noteWentOn,
+  retriedBelow,
+  retryHeader,
+} from './retried-below.js';
 export { type SelectorRule, selector } from './selector.js';
 export { nextNotice, noticeNext, noticeStart, startNotice } from './start-notice.js';
 export {

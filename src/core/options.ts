@@ -28,8 +28,61 @@ function describe(bound: Bound): string {
 
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `the function ${value.name}`;
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
   return String(value);
+}
+
+/**
+ * The error for something that is not of the kind it should be. The commonest mistake is a factory that was not called.
+ *
+ * @param field - full name for the message: `attempt.gate`
+ * @param what - what it should be, with an example: `a gate, such as sre()`
+ */
+export function wrongKind(field: string, what: string, value: unknown): TypeError {
+  const hint = typeof value === 'function' && value.name !== '' ? `; call it: ${value.name}()` : '';
+  return new TypeError(`${field} must be ${what}, got ${show(value)}${hint}`);
+}
+
+/** Levenshtein's distance. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= one.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= other.length; j++) {
+      const swap = (row[j - 1] as number) + (one[i - 1] === other[j - 1] ? 0 : 1);
+      next.push(Math.min(swap, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[other.length] as number;
+}
+
+/** The name that was meant, if one is much like it: a slip of the keys, or one within the other (`timeout`, `timeoutMs`). */
+function nearest(given: string, known: readonly string[]): string | undefined {
+  const wanted = given.toLowerCase();
+  let best: string | undefined;
+  let least = Math.ceil(wanted.length / 3);
+  for (const name of known) {
+    const lower = name.toLowerCase();
+    const within = wanted.length > 2 && (lower.includes(wanted) || wanted.includes(lower));
+    const far = distance(wanted, lower) - (within ? wanted.length : 0);
+    if (far > least || (far === least && best !== undefined)) continue;
+    best = name;
+    least = far;
+  }
+  return best;
+}
+
+/**
+ * The error for an option that does not exist, with the one that may be meant.
+ *
+ * @param owner - where it was given: `sre`
+ */
+export function unknownOption(owner: string, option: string, known: readonly string[]): TypeError {
+  const meant = nearest(option, known);
+  const question = meant === undefined ? '; there are' : `: did you mean ${meant}? There are`;
+  return new TypeError(`${owner}.${option} is not an option${question} ${known.join(', ')}`);
 }
 
 function within(value: number, bound: Bound): boolean {
@@ -86,11 +139,7 @@ export function resolveOptions<Defaults extends object>(
     if (typeof given !== 'object' || given === null)
       throw new TypeError(`${owner}: options must be an object, got ${show(given)}`);
     for (const [field, value] of Object.entries(given)) {
-      if (!Object.hasOwn(defaults, field)) {
-        throw new TypeError(
-          `${owner}.${field} is not an option; there are ${Object.keys(defaults).join(', ')}`,
-        );
-      }
+      if (!Object.hasOwn(defaults, field)) throw unknownOption(owner, field, Object.keys(defaults));
       if (value !== undefined) merged[field] = value;
     }
   }

@@ -36,6 +36,8 @@ export interface Feedback {
    * because it was further down already; that says nothing of how long to stay away.
    */
   readonly retryAfterMs?: number;
+  /** The callee shed the call because all its callers together are too many, not for what this one is allowed. */
+  readonly overloaded?: boolean;
   /** The callee's own report of its load. */
   readonly load?: ServerLoad;
 }

@@ -56,3 +56,35 @@ export function direct<Req, Res>(start: Start<Req, Res>, clock: Clock): Handler<
   starts.set(handler, start);
   return handler;
 }
+
+/**
+ * Makes a handler that does something to a call before it hands it on, and has no part in how it ends. It runs as what it
+ * hands on to does, by promise or for a receiver, and adds no promise to either.
+ *
+ * @param step - the call to hand on, this one or a changed one; what it throws is how the call ends
+ */
+export function handOn<Req, Res>(next: Handler<Req, Res>, step: (call: Call) => Call): Handler<Req, Res> {
+  const handler: Handler<Req, Res> = (request, call) => {
+    let changed: Call;
+    try {
+      changed = step(call);
+    } catch (fault) {
+      return Promise.reject(fault);
+    }
+    return next(request, changed);
+  };
+  const start = starts.get(next) as Start<Req, Res> | undefined;
+  if (start === undefined) return handler;
+  const handing: Start<Req, Res> = (request, call, receiver) => {
+    let changed: Call;
+    try {
+      changed = step(call);
+    } catch (fault) {
+      receiver.failed(fault);
+      return;
+    }
+    start(request, changed, receiver);
+  };
+  starts.set(handler, handing);
+  return handler;
+}

@@ -12,6 +12,9 @@ export const shedCodes: ReadonlySet<string> = new Set([
   'BREAKER_OPEN',
 ]);
 
+/** Whether the value of {@link shedHeader} tells of a server that has too much to do, whoever calls: no quota of one caller. */
+export const tellsOverload = (shed: unknown): boolean => shed === 'OVERLOADED';
+
 /** What of a refusal is told to whoever sent the call; a `GovernanceError` is one. */
 interface Told {
   readonly code: string;
@@ -30,8 +33,8 @@ export function refusalHeaders({ code, side, retryAfterMs, answer }: Told): Reco
   const headers: Record<string, string> = {};
   if (side !== 'server') return headers;
   if (answer?.headers !== undefined) Object.assign(headers, answer.headers);
-  if (!shedCodes.has(code)) return headers;
-  headers[shedHeader] = code;
+  if (shedCodes.has(code)) headers[shedHeader] = code;
+  else if (retryAfterMs === undefined) return headers;
   if (retryAfterMs !== undefined) headers[retryAfterMsHeader] = String(Math.ceil(retryAfterMs));
   // Whole seconds, and never 0, which would invite the caller to come back at once.
   headers['retry-after'] = String(Math.max(1, Math.ceil((retryAfterMs ?? 0) / 1000)));

@@ -28,16 +28,33 @@ export interface CallValues {
   set<T>(key: CallKey<T>, value: T): void;
 }
 
-/** The values of one call. Whoever keeps more than these of a call extends it. */
+/** One value of a chain. */
+class Entry {
+  constructor(
+    readonly symbol: symbol,
+    public value: unknown,
+    readonly before: Entry | undefined,
+  ) {}
+}
+
+/**
+ * The values of one call. Whoever keeps more than these of a call extends it. A chain and no Map: a call carries a handful,
+ * and making a Map costs more than looking for all of them.
+ */
 export class Values implements CallValues {
-  // Most calls carry none, so the map is made at the first write.
-  private map: Map<symbol, unknown> | undefined = undefined;
+  private last: Entry | undefined = undefined;
   get<T>(key: CallKey<T>): T | undefined {
-    return this.map?.get(key.symbol) as T | undefined;
+    return this.find(key.symbol)?.value as T | undefined;
   }
   set<T>(key: CallKey<T>, value: T): void {
-    this.map ??= new Map();
-    this.map.set(key.symbol, value);
+    const known = this.find(key.symbol);
+    if (known === undefined) this.last = new Entry(key.symbol, value, this.last);
+    else known.value = value;
+  }
+  private find(symbol: symbol): Entry | undefined {
+    let entry = this.last;
+    while (entry !== undefined && entry.symbol !== symbol) entry = entry.before;
+    return entry;
   }
 }
 

@@ -3,6 +3,7 @@ import type { Carrier } from '../core/carrier.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Middleware } from '../core/handler.js';
 import { resolveOptions } from '../core/options.js';
+import { handOn } from '../core/receiver.js';
 import { tooLate } from './expired.js';
 import { parseGrpcTimeout } from './grpc-timeout.js';
 import { parseTimeoutMs, timeoutHeader } from './timeout-header.js';
@@ -68,17 +69,15 @@ const foreign = ['x-envoy-expected-rq-timeout-ms', 'x1-bmspy-timeout'] as const;
  * @returns milliseconds; 0 for none, `Infinity` if nothing valid is said
  */
 export function inboundTimeoutMs(headers: Carrier, maxMs: number = acceptDeadlineDefaults.maxMs): number {
-  let least = Number.POSITIVE_INFINITY;
-  const consider = (leftMs: number | undefined): void => {
-    if (leftMs !== undefined && leftMs <= maxMs && leftMs < least) least = leftMs;
-  };
+  const none = Number.POSITIVE_INFINITY;
+  const valid = (ms: number | undefined): number => (ms !== undefined && ms <= maxMs ? ms : none);
   const ours = headers.get(timeoutHeader);
-  if (ours !== undefined) consider(parseTimeoutMs(ours));
+  let least = ours === undefined ? none : valid(parseTimeoutMs(ours));
   const grpc = headers.get('grpc-timeout');
-  if (grpc !== undefined) consider(parseGrpcTimeout(grpc));
+  if (grpc !== undefined) least = Math.min(least, valid(parseGrpcTimeout(grpc)));
   for (const name of foreign) {
     const value = headers.get(name);
-    if (value !== undefined) consider(parseTimeoutMs(value) || undefined);
+    if (value !== undefined) least = Math.min(least, valid(parseTimeoutMs(value) || undefined));
   }
   return least;
 }
@@ -121,11 +120,12 @@ export function acceptDeadline<Req, Res>(options?: AcceptDeadlineOptions): Middl
     { maxMs: { above: 0 }, marginMs: { min: 0 } },
   );
   const trusted = trustOf(trust);
-  return (next) => (request, call) => {
-    const saidMs = inboundTimeoutMs(call.headers, maxMs);
-    if (saidMs === Number.POSITIVE_INFINITY || !trusted(call)) return next(request, call);
-    if (saidMs === 0) return Promise.reject(tooLate(call));
-    const deadline = clock.now() + (saidMs > marginMs ? saidMs - marginMs : saidMs);
-    return next(request, deadline < call.deadline ? derive(call, { deadline }) : call);
-  };
+  return (next) =>
+    handOn(next, (call) => {
+      const saidMs = inboundTimeoutMs(call.headers, maxMs);
+      if (saidMs === Number.POSITIVE_INFINITY || !trusted(call)) return call;
+      if (saidMs === 0) throw tooLate(call);
+      const deadline = clock.now() + (saidMs > marginMs ? saidMs - marginMs : saidMs);
+      return deadline < call.deadline ? derive(call, { deadline }) : call;
+    });
 }

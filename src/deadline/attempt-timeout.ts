@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../core/clock.js';
 import type { Middleware } from '../core/handler.js';
 import { checkNumber, resolveOptions } from '../core/options.js';
 import { checkProtocol, type Protocol } from '../core/protocol.js';
+import { direct } from '../core/receiver.js';
 import { TimeLimit } from './time-limit.js';
 
 /** Options of {@link attemptTimeout}. */
@@ -63,9 +64,6 @@ export function attemptTimeout<Req, Res>(options: AttemptTimeoutOptions<Req, Res
   if (protocol !== undefined) checkProtocol('attemptTimeout.protocol', protocol);
   return (next) => {
     const limit = new TimeLimit(next, clock, protocol);
-    return (request, call) => {
-      const now = clock.now();
-      return limit.run(request, call, now, now + timeoutMs);
-    };
+    return direct((request, call, outer) => limit.run(request, call, timeoutMs, outer), clock);
   };
 }

@@ -4,6 +4,7 @@ import type { Middleware } from '../core/handler.js';
 import { type Bound, checkNumber, resolveOptions } from '../core/options.js';
 import { timeoutPreference } from '../core/preferences.js';
 import { checkProtocol, type Protocol } from '../core/protocol.js';
+import { direct } from '../core/receiver.js';
 import { TimeLimit } from './time-limit.js';
 
 /** Options of {@link deadline}. */
@@ -80,13 +81,15 @@ export function deadline<Req, Res>(options?: DeadlineOptions<Req, Res>): Middlew
   };
   return (next) => {
     const limit = new TimeLimit(next, clock, protocol);
-    return (request, call) => {
+    return direct((request, call, outer) => {
+      let ownMs: number;
       try {
-        const now = clock.now();
-        return limit.run(request, call, now, now + timeoutOf(call));
+        ownMs = timeoutOf(call);
       } catch (fault) {
-        return Promise.reject(fault);
+        outer.failed(fault);
+        return;
       }
-    };
+      limit.run(request, call, ownMs, outer);
+    }, clock);
   };
 }

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Middleware } from '../core/handler.js';
 import { checkChoice, resolveOptions } from '../core/options.js';
+import { handOn } from '../core/receiver.js';
 import { tooLate } from './expired.js';
 import { formatTimeoutMs, timeoutHeader } from './timeout-header.js';
 
@@ -49,11 +50,12 @@ interface Settings {
 export function propagateDeadline<Req, Res>(options?: PropagateDeadlineOptions): Middleware<Req, Res> {
   const { from, clock } = resolveOptions<Settings>('propagateDeadline', propagateDeadlineDefaults, options);
   const fromPick = checkChoice('propagateDeadline.from', from, ['now', 'pick']) === 'pick';
-  return (next) => (request, call) => {
-    if (call.deadline === Number.POSITIVE_INFINITY) return next(request, call);
-    const leftMs = call.deadline - ((fromPick ? call.attempt.pickedAt : undefined) ?? clock.now());
-    if (leftMs <= 0) return Promise.reject(tooLate(call));
-    call.headers.set(timeoutHeader, formatTimeoutMs(leftMs));
-    return next(request, call);
-  };
+  return (next) =>
+    handOn(next, (call) => {
+      if (call.deadline === Number.POSITIVE_INFINITY) return call;
+      const leftMs = call.deadline - ((fromPick ? call.attempt.pickedAt : undefined) ?? clock.now());
+      if (leftMs <= 0) throw tooLate(call);
+      call.headers.set(timeoutHeader, formatTimeoutMs(leftMs));
+      return call;
+    });
 }

@@ -9,7 +9,6 @@ import { expired, tooLate } from './expired.js';
 
 /** One call under a limit: ends at the response, at the limit or when the caller gives up, whichever is first. */
 class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
-  private over = false;
   private readonly source: CancelSource;
   private unhook: (() => void) | undefined = undefined;
 
@@ -18,17 +17,15 @@ class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
     private readonly call: Call,
     readonly askedAt: number,
     at: number,
-    private readonly resolve: (response: Res) => void,
-    private readonly reject: (error: unknown) => void,
+    private outer: Receiver<Res> | undefined,
   ) {
     super(at);
-    this.source = cancelSource(call.cancel);
+    this.source = cancelSource();
   }
 
   start(request: Req): void {
     const { limit, call, source } = this;
-    // The wire may not heed an abort, and the caller need not wait for it.
-    if (call.cancel !== uncancelled) this.unhook = source.onAbort(() => this.abandon(source.reason));
+    if (call.cancel !== uncancelled) this.unhook = call.cancel.onAbort(() => this.givenUp());
     limit.wheel.add(this, this.askedAt);
     limit.start(request, derive(call, { deadline: this.at, cancel: source }), this);
   }
@@ -37,50 +34,64 @@ class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
     this.abandon(expired(this.call, `no answer within ${Math.round(this.at - this.askedAt)} ms`));
   }
 
+  /** By its caller. Once there is a response only its body ends. */
+  private givenUp(): void {
+    const { reason } = this.call.cancel;
+    if (this.outer === undefined) this.source.abort(reason);
+    else this.abandon(reason);
+  }
+
+  /** The wire may not heed an abort, and nobody need wait for it. */
   private abandon(reason: unknown): void {
-    if (this.over) return;
-    this.over = true;
-    this.cancel();
+    const outer = this.leave();
+    this.unhook?.();
     this.source.abort(reason);
-    this.reject(reason);
+    outer?.failed(this.source.reason);
+  }
+
+  /** The call is over. @returns who has not been told */
+  private leave(): Receiver<Res> | undefined {
+    const { outer } = this;
+    this.outer = undefined;
+    this.cancel();
+    return outer;
   }
 
   answered(response: Res): void {
     const { protocol } = this.limit;
-    if (this.over) {
+    const outer = this.leave();
+    if (outer === undefined) {
       if (protocol !== undefined) discard(protocol, response);
       return;
     }
-    this.over = true;
-    this.cancel();
     try {
       this.unlink(response);
-      this.resolve(response);
     } catch (fault) {
-      this.source.dispose();
-      this.reject(fault);
+      this.unhook?.();
+      outer.failed(fault);
+      return;
     }
+    outer.answered(response);
   }
 
   /**
    * The wire holds our signal until the body ends, and so long the caller's abort has to reach it. What waits for that end
-   * must not lead back to the response, as `this` does by its promise: a body that nobody reads would never be collected.
+   * must not lead back to the response, as the receiver does, which was let go of: a body that nobody reads would never be
+   * collected.
    */
   private unlink(response: Res): void {
     const { protocol } = this.limit;
-    const { source } = this;
-    if (this.call.cancel === uncancelled) return;
-    this.unhook?.();
-    if (protocol === undefined) source.dispose();
-    else whenOver(protocol, response, () => source.dispose());
+    const { unhook } = this;
+    if (unhook === undefined) return;
+    if (protocol === undefined) unhook();
+    else whenOver(protocol, response, unhook);
   }
 
   failed(error: unknown): void {
-    if (this.over) return;
-    this.over = true;
-    this.cancel();
-    this.source.dispose();
-    this.reject(error);
+    const outer = this.leave();
+    if (outer === undefined) return;
+    this.unhook?.();
+    outer.failed(error);
   }
 }
 
@@ -90,7 +101,7 @@ export class TimeLimit<Req, Res> {
   readonly start: Start<Req, Res>;
 
   constructor(
-    private readonly next: Handler<Req, Res>,
+    next: Handler<Req, Res>,
     clock: Clock,
     readonly protocol: Protocol<Req, Res> | undefined,
   ) {
@@ -98,14 +109,14 @@ export class TimeLimit<Req, Res> {
     this.wheel = wheelOf(clock);
   }
 
-  /** Runs a call from `now` that must have its response by `ownAt` and by its own deadline. */
-  run(request: Req, call: Call, now: number, ownAt: number): Promise<Res> {
+  /** Runs a call, asked for by `outer`, that must have its response within `ownMs` and by its own deadline. */
+  run(request: Req, call: Call, ownMs: number, outer: Receiver<Res>): void {
+    const now = outer.askedAt;
+    const ownAt = now + ownMs;
     const at = call.deadline < ownAt ? call.deadline : ownAt;
-    if (at === Number.POSITIVE_INFINITY) return this.next(request, call);
-    if (call.cancel.aborted) return Promise.reject(call.cancel.reason);
-    if (at <= now) return Promise.reject(tooLate(call));
-    return new Promise((resolve, reject) =>
-      new Countdown(this, call, now, at, resolve, reject).start(request),
-    );
+    if (at === Number.POSITIVE_INFINITY) this.start(request, call, outer);
+    else if (call.cancel.aborted) outer.failed(call.cancel.reason);
+    else if (at <= now) outer.failed(tooLate(call));
+    else new Countdown(this, call, now, at, outer).start(request);
   }
 }

@@ -24,7 +24,7 @@ export interface EndpointsOptions {
  *
  * An endpoint's id is the instance's id and the address, so a process that restarts on its old address is a new
  * endpoint without a past. Addresses that cannot be connected to are left out one by one, doubles silently; an
- * instance of weight 0 takes no traffic and gives none.
+ * instance of weight 0 takes no traffic and gives none. One without a weight has the usual, 100.
  *
  * @param instances - as a resolver pushed them
  * @param options - which schemes, and whom to tell
@@ -47,8 +47,9 @@ export function endpointsOf(
         continue;
       }
       if (schemes && !schemes.includes(address.scheme)) continue;
-      if (!(instance.weight > 0 && Number.isFinite(instance.weight))) {
-        onSkip?.(text, `has weight ${instance.weight}`, instance);
+      const weight = weightOf(instance);
+      if (!(weight > 0 && Number.isFinite(weight))) {
+        onSkip?.(text, `has weight ${weight}`, instance);
         continue;
       }
       const id = unique(`${instance.id}@${address.url}`);
@@ -56,6 +57,11 @@ export function endpointsOf(
     }
   }
   return [...found.values()];
+}
+
+/** A resolver of the user's, in JavaScript, may say nothing of it. */
+function weightOf({ weight }: ServiceInstance): number {
+  return weight ?? 100;
 }
 
 /**
@@ -67,6 +73,13 @@ function unique(id: string): string {
 }
 
 function endpoint(id: string, url: string, instance: ServiceInstance): Endpoint {
-  const { weight, zone, version, metadata } = instance;
-  return { id, url, weight, zone: zone || undefined, version: version || undefined, metadata };
+  const { zone, version, metadata } = instance;
+  return {
+    id,
+    url,
+    weight: weightOf(instance),
+    zone: zone || undefined,
+    version: version || undefined,
+    metadata,
+  };
 }

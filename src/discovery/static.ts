@@ -1,4 +1,4 @@
-import { checkNumber } from '../core/options.js';
+import { checkNumber, wrongKind } from '../core/options.js';
 import { parseAddress } from './address.js';
 import { Feed } from './feed.js';
 import type { ServiceInstance } from './instance.js';
@@ -62,6 +62,8 @@ function instanceOf(service: string, given: string | StaticEndpoint): ServiceIns
 export function staticEndpoints(
   services: Readonly<Record<string, readonly (string | StaticEndpoint)[]>>,
 ): Resolver {
+  if (typeof services !== 'object' || services === null)
+    throw wrongKind('staticEndpoints: the first argument', 'an object of addresses by service', services);
   const feeds = new Map<string, Feed>();
   for (const [service, given] of Object.entries(services)) {
     if (!Array.isArray(given))

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
 import type { App } from '../stack/app.js';
 import type { AppListenerOptions } from '../stack/app-listener.js';
@@ -52,6 +53,7 @@ class ExpressChain implements FrameworkChain {
  * ```
  */
 export function governExpress(app: Pick<App, 'listener'>, options?: AppListenerOptions): ExpressMiddleware {
-  const enter = frameworkEntry((handler) => app.listener(handler, options), options);
+  const listen = listenerOfApp('governExpress', app);
+  const enter = frameworkEntry((handler) => listen(handler, options), options);
   return (req, res, next) => enter(req, res, new ExpressChain(req, next));
 }

@@ -1,3 +1,4 @@
+import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
 import { servedCall } from '../http/served-call.js';
 import type { App } from '../stack/app.js';
@@ -46,8 +47,9 @@ class FastifyChain implements FrameworkChain {
  * ```
  */
 export function governFastify(app: Pick<App, 'listener'>, options?: AppListenerOptions): FastifyPlugin {
+  const listen = listenerOfApp('governFastify', app);
   const enter = frameworkEntry(
-    (handler, route) => app.listener(handler, { ...options, routes: options?.routes ?? route }),
+    (handler, route) => listen(handler, { ...options, routes: options?.routes ?? route }),
     options,
   );
   const plugin: FastifyPlugin = (fastify, _options, done) => {

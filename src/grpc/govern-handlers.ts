@@ -6,6 +6,7 @@ import type {
   UntypedHandleCall,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { wrongKind } from '../core/options.js';
 import { type Callback, Handling, type Run, type SurfaceCall } from './handling.js';
 
 /** Of a service without types, as `loadPackageDefinition` of grpc-js makes it, nothing is known of messages. */
@@ -65,6 +66,8 @@ export function governHandlers<Service extends UntypedServiceImplementation>(
 /** The same of an instance of any class. */
 export function governHandlers(handlers: object): UntypedServiceImplementation;
 export function governHandlers(handlers: object): UntypedServiceImplementation {
+  if (typeof handlers !== 'object' || handlers === null)
+    throw wrongKind('governHandlers: the first argument', 'an object of handlers', handlers);
   const governed: UntypedServiceImplementation = {};
   for (const [name, method] of methodsOf(handlers)) {
     const handle = (call: SurfaceCall, callback?: Callback): void =>

@@ -2,7 +2,8 @@ import { Server, ServerInterceptingCall, type ServerInterceptor } from '@grpc/gr
 import { type Call, createCall } from '../core/call.js';
 import { systemClock } from '../core/clock.js';
 import { runWithCall } from '../core/current.js';
-import { resolveOptions } from '../core/options.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { resolveOptions, wrongKind } from '../core/options.js';
 import { trustedPeer } from '../core/trust.js';
 import {
   type LoadSource,
@@ -12,7 +13,7 @@ import {
 } from '../http/load-teller.js';
 import { inboundPriority } from '../http/priority.js';
 import type { App } from '../stack/app.js';
-import type { FaultTeller } from '../stack/app-server.js';
+import type { AppServerOptions, FaultTeller } from '../stack/app-server.js';
 import type { ServerPolicy } from '../stack/server-stack.js';
 import { type GrpcExchange, grpcServerProtocol } from './exchange.js';
 import { isHealthMethod } from './health-definition.js';
@@ -111,8 +112,7 @@ function settingsOf(given: GovernServerOptions): Settings {
     abandonedMs: { min: 0 },
   });
   const { key } = settings;
-  if (key !== undefined && typeof key !== 'function')
-    throw new TypeError(`governServer.key must be a function, got ${String(key)}`);
+  if (key !== undefined && typeof key !== 'function') throw wrongKind('governServer.key', 'a function', key);
   return settings;
 }
 
@@ -150,26 +150,31 @@ function opener(service: string, { trust, key }: Settings): (exchange: InboundCa
 
 /** Joins the stack of the app to the calls of one server. */
 function partsOf(app: ServerSource, options: GovernServerOptions): InboundParts {
+  if (typeof app?.server !== 'function')
+    throw wrongKind('governServer: the first argument', 'an app, as createApp() makes it', app);
+  if (typeof options !== 'object' || options === null)
+    throw wrongKind('governServer: options', 'an object', options);
   const { trust, key, context, requestTimeoutMs, stallTimeoutMs, abandonedMs, ...others } = options;
   const { reportLoad, loadFormats, ...policy } = others;
   const settings = settingsOf({ trust, key, context, requestTimeoutMs, stallTimeoutMs, abandonedMs });
   let tell: FaultTeller = () => undefined;
   let load: LoadSource | undefined;
   const run = (exchange: GrpcExchange, call: Call) => (exchange as InboundCall).run(call);
-  const stack = app.server<GrpcExchange, GrpcExchange>(
-    {
-      ...policy,
-      tracing: policy.tracing ?? !isInstrumented(),
-      protocol: grpcServerProtocol,
-      semantics: grpcServerSemantics,
-      recover: (told, source) => {
-        tell = told;
-        load = source;
-        return recoverGrpc(told);
-      },
+  const server: AppServerOptions<GrpcExchange, GrpcExchange> = {
+    ...policy,
+    tracing: policy.tracing ?? !isInstrumented(),
+    protocol: grpcServerProtocol,
+    semantics: grpcServerSemantics,
+    recover: (told, source) => {
+      tell = told;
+      load = source;
+      return recoverGrpc(told);
     },
-    settings.context ? (exchange, call) => runWithCall(call, () => run(exchange, call)) : run,
-  );
+  };
+  const handler: typeof run = settings.context
+    ? (exchange, call) => runWithCall(call, () => run(exchange, call))
+    : run;
+  const stack = inNameOf({ 'app.server': 'governServer' }, () => app.server(server, handler));
   const clock = systemClock;
   const teller = loadTeller('governServer', { reportLoad, loadFormats }, load);
   return {

@@ -1,5 +1,6 @@
 import type { Channel } from '@grpc/grpc-js';
-import { checkNumber } from '../core/options.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { checkNumber, wrongKind } from '../core/options.js';
 import type { App, AppClientOptions } from '../stack/app.js';
 import { ClientChannel } from './client-channel.js';
 import { grpcClientSemantics } from './client-semantics.js';
@@ -91,6 +92,10 @@ export function governedChannel(
   service: string,
   options: GovernedChannelOptions = {},
 ): Channel {
+  if (typeof app?.client !== 'function')
+    throw wrongKind('governedChannel: the first argument', 'an app, as createApp() makes it', app);
+  if (typeof options !== 'object' || options === null)
+    throw wrongKind('governedChannel: options', 'an object', options);
   const {
     idempotent = governedChannelDefaults.idempotent,
     services = governedChannelDefaults.services,
@@ -104,19 +109,18 @@ export function governedChannel(
   const mayRepeat = idempotentBy(idempotent);
   const { credentials, keepaliveTimeMs, keepaliveTimeoutMs, maxReconnectMs, channelOptions, ...policy } =
     others;
-  const wire = grpcWire({
+  const carried = {
     credentials,
     keepaliveTimeMs,
     keepaliveTimeoutMs,
     maxReconnectMs,
     // grpc-js keeps as much, for streams that were refused.
     channelOptions: { 'grpc.per_rpc_retry_buffer_size': replayBufferBytes, ...channelOptions },
-  });
-  const stack = app.client<GrpcRequest, GrpcAnswer>(service, {
-    ...policy,
-    wire,
-    semantics: grpcClientSemantics,
-  });
+  };
+  const names = { 'app.client': 'governedChannel', grpcWire: 'governedChannel' };
+  const wire = inNameOf(names, () => grpcWire(carried));
+  const governed = { ...policy, wire, semantics: grpcClientSemantics };
+  const stack = inNameOf(names, () => app.client<GrpcRequest, GrpcAnswer>(service, governed));
   const line = new Line({
     service,
     target: `keelson:${service}`,

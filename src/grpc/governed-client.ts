@@ -6,6 +6,8 @@ import {
   type ClientOptions,
   credentials,
 } from '@grpc/grpc-js';
+import { inNameOf } from '../core/in-name-of.js';
+import { wrongKind } from '../core/options.js';
 import { type ClientSource, type GovernedChannelOptions, governedChannel } from './governed-channel.js';
 import type { ServiceLike } from './method-table.js';
 
@@ -32,6 +34,21 @@ export interface GovernedClientOptions extends GovernedChannelOptions {
 
 /** Defaults of {@link GovernedClientOptions}; the others are those of {@link GovernedChannelOptions}. */
 export const governedClientDefaults = { client: undefined } as const;
+
+function optionsOf(target: string | GovernedClientOptions, count: number): GovernedClientOptions {
+  if (count > 3)
+    throw new TypeError(
+      "governedClient takes three arguments; options go with the name: { service: 'users', idempotent: … }",
+    );
+  if (typeof target === 'string') return { service: target };
+  if (typeof target !== 'object' || target === null)
+    throw wrongKind(
+      'governedClient: the third argument',
+      'the name of a service, or options with it',
+      target,
+    );
+  return target;
+}
 
 /** grpc-js does not take it for a cancel when a reader leaves a stream (`break` out of `for await`, `destroy`). */
 function cancelWithReader(then: CallInvocationTransformer | undefined): CallInvocationTransformer {
@@ -69,11 +86,16 @@ export function governedClient<Class extends ClientClass>(
   Class: Class,
   target: string | GovernedClientOptions,
 ): InstanceType<Class> {
-  if (typeof Class !== 'function') throw new TypeError('governedClient: the client must be a class');
-  const { service, client, ...options }: GovernedClientOptions =
-    typeof target === 'string' ? { service: target } : target;
-  const services = [...(Class.service === undefined ? [] : [Class.service]), ...(options.services ?? [])];
-  const channel = governedChannel(app, service, { ...options, services });
+  if (typeof Class !== 'function') throw wrongKind('governedClient: the client', 'a class', Class);
+  // biome-ignore lint/complexity/noArguments: what is one too many must not be dropped without a word
+  const { service, client, ...channelOptions } = optionsOf(target, arguments.length);
+  const services = [
+    ...(Class.service === undefined ? [] : [Class.service]),
+    ...(channelOptions.services ?? []),
+  ];
+  const channel = inNameOf({ governedChannel: 'governedClient' }, () =>
+    governedChannel(app, service, { ...channelOptions, services }),
+  );
   return new Class(channel.getTarget(), credentials.createInsecure(), {
     ...client,
     callInvocationTransformer: cancelWithReader(client?.callInvocationTransformer),

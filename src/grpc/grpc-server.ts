@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Clock } from '../core/clock.js';
+import { wrongKind } from '../core/options.js';
 import type { Bound, Place, Servable } from '../stack/servable.js';
 
 /** A server of nice-grpc; only what is needed of it. */
@@ -141,6 +142,8 @@ export function grpcServer(
   server: Server | NiceServer,
   credentials: ServerCredentials = ServerCredentials.createInsecure(),
 ): Servable {
+  if (typeof server !== 'object' || server === null)
+    throw wrongKind('grpcServer: the first argument', 'a server of grpc-js or of nice-grpc', server);
   const scheme = isSecure(credentials) ? 'grpcs' : 'grpc';
   if ('bindAsync' in server) return new GrpcServer(grpcJs(server, credentials), scheme);
   if ('listen' in server && 'forceShutdown' in server)

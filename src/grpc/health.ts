@@ -1,4 +1,5 @@
 import { type handleServerStreamingCall, type handleUnaryCall, type Server, status } from '@grpc/grpc-js';
+import { wrongKind } from '../core/options.js';
 import type { App } from '../stack/app.js';
 import { healthDefinition } from './health-definition.js';
 import { type HealthRequest, type HealthResponse, servingStatus } from './health-message.js';
@@ -105,5 +106,7 @@ export function addHealth(
   app: HealthSource,
   options?: AddHealthOptions,
 ): void {
+  if (typeof server?.addService !== 'function')
+    throw wrongKind('addHealth: the first argument', 'a server of grpc-js', server);
   server.addService(healthDefinition, { ...healthImplementation(app, options) });
 }

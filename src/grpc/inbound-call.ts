@@ -15,7 +15,7 @@ import type { LoadTeller } from '../http/load-teller.js';
 import { Alarm } from './alarm.js';
 import { ownTrailers, statusOfError, wellFormed } from './error-status.js';
 import type { GrpcExchange, GrpcMethod, ServerStatus } from './exchange.js';
-import { withLoad } from './load-trailers.js';
+import { withLoad, withoutLoad } from './load-trailers.js';
 import { StartTeller } from './start-teller.js';
 import { notAgain, pushbackKey } from './status.js';
 import type { TiedCalls } from './tied-calls.js';
@@ -121,7 +121,7 @@ export class InboundCall implements GrpcExchange {
     if (this.deaf) return;
     this.headed = true;
     // Whoever waits for the end of a stream to hear of the load has chosen by then for a long time.
-    const headers = responseStream ? this.withLoad(metadata) : metadata;
+    const headers = responseStream ? this.withLoad(metadata) : withoutLoad(metadata);
     const sent = this.startTeller === undefined ? headers : this.startTeller.headers(headers);
     if (sent !== undefined) this.wire.sendMetadata(sent);
   }
@@ -233,7 +233,9 @@ export class InboundCall implements GrpcExchange {
 
   private withLoad<Given extends Metadata | null | undefined>(given: Given): Given | Metadata {
     const { teller } = this.parts;
-    return teller !== undefined && this.tellsLoad ? withLoad(given, teller, this.metadata) : given;
+    return teller !== undefined && this.tellsLoad
+      ? withLoad(given, teller, this.metadata)
+      : withoutLoad(given);
   }
 
   /** Whether this client is told how loaded the server is. */

@@ -1,7 +1,7 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import type { GovernanceError } from '../core/errors.js';
 import type { Feedback, Outcome, ServerLoad } from '../core/outcome.js';
-import { shedCodes, shedHeader } from '../core/refusal-reply.js';
+import { shedCodes, shedHeader, tellsOverload } from '../core/refusal-reply.js';
 import { neverAgain } from '../core/retried-below.js';
 import { loadHeader, parseLoad } from '../http/load-header.js';
 import { loadOfOrca, orcaBinaryHeader } from '../http/orca.js';
@@ -89,8 +89,10 @@ export function feedbackOfStatus(end: StatusObject, headers?: Metadata): Feedbac
   const load = loadOfMetadata(end.metadata) ?? loadOfMetadata(headers);
   const retryAfterMs = end.code === status.OK ? undefined : pushbackMsOf(end.metadata);
   const timedOut = end.code === status.DEADLINE_EXCEEDED;
-  if (load === undefined && retryAfterMs === undefined && !timedOut) return undefined;
+  const overloaded = end.code !== status.OK && tellsOverload(textAt(end.metadata, shedHeader));
+  if (load === undefined && retryAfterMs === undefined && !timedOut && !overloaded) return undefined;
   return {
+    ...(overloaded ? { overloaded } : undefined),
     ...(timedOut ? { timedOut } : undefined),
     ...(load === undefined ? undefined : { load }),
     ...(retryAfterMs === undefined ? undefined : { retryAfterMs }),
@@ -103,8 +105,8 @@ export function feedbackOfStatus(end: StatusObject, headers?: Metadata): Feedbac
  */
 export function statusOfRefusal(error: GovernanceError): StatusObject {
   const metadata = new Metadata();
-  if (error.side === 'server' && shedCodes.has(error.code)) {
-    metadata.set(shedHeader, error.code);
+  if (error.side === 'server') {
+    if (shedCodes.has(error.code)) metadata.set(shedHeader, error.code);
     if (error.retryAfterMs !== undefined) metadata.set(pushbackKey, String(Math.ceil(error.retryAfterMs)));
   }
   return { code: error.grpcStatus, details: error.message, metadata };

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
 import { servedCall } from '../http/served-call.js';
 import { isUpgrade } from '../http/upgrade.js';
@@ -90,8 +91,9 @@ class HonoChain implements FrameworkChain {
  * ```
  */
 export function governHono(app: Pick<App, 'listener'>, options?: AppListenerOptions): HonoMiddleware {
+  const listen = listenerOfApp('governHono', app);
   const enter = frameworkEntry(
-    (handler, route) => app.listener(handler, { ...options, routes: options?.routes ?? route }),
+    (handler, route) => listen(handler, { ...options, routes: options?.routes ?? route }),
     options,
   );
   return (c, next) => {

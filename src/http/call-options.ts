@@ -1,4 +1,4 @@
-import { checkNumber } from '../core/options.js';
+import { checkNumber, unknownOption, wrongKind } from '../core/options.js';
 
 /** What one call may decide for itself. */
 export interface CallOptions {
@@ -36,13 +36,41 @@ export interface GovernedInit extends RequestInit {
 /** Has the signature of `fetch`. */
 export type GovernedFetch = (input: string | URL | Request, init?: GovernedInit) => Promise<Response>;
 
+/** What the options of a call are named; `true` for those that are switches. */
+const callOptions: Readonly<Record<keyof CallOptions, boolean>> = {
+  operation: false,
+  timeoutMs: false,
+  priority: false,
+  key: false,
+  idempotent: true,
+  hedge: true,
+  tied: true,
+};
+
+function checkNamed(owner: string, options: CallOptions, known: Readonly<Record<string, boolean>>): void {
+  for (const name in options) {
+    const isSwitch = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (isSwitch === undefined) throw unknownOption(owner, name, Object.keys(known));
+    const value = isSwitch ? options[name as keyof CallOptions] : undefined;
+    if (value !== undefined && typeof value !== 'boolean')
+      throw wrongKind(`${owner}.${name}`, 'a boolean', value);
+  }
+}
+
 /**
  * Checks the options of one call.
  *
  * @param owner - where the caller wrote them, for messages: `keelson`
- * @throws TypeError or RangeError for a value that is out of range
+ * @param known - which options there are, and which of them are switches
+ * @throws TypeError for one that is unknown or of another kind, RangeError for a value that is out of range
  */
-export function checkCallOptions(owner: string, options: CallOptions): CallOptions {
+export function checkCallOptions(
+  owner: string,
+  options: CallOptions,
+  known: Readonly<Record<string, boolean>> = callOptions,
+): CallOptions {
+  if (typeof options !== 'object' || options === null) throw wrongKind(owner, 'an object', options);
+  checkNamed(owner, options, known);
   const { timeoutMs, priority } = options;
   if (timeoutMs !== undefined) checkNumber(`${owner}.timeoutMs`, timeoutMs, { above: 0, infinite: true });
   if (priority !== undefined)

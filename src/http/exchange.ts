@@ -20,6 +20,7 @@ class OpenExchange implements HttpExchange {
   /** What is told of the load; see {@link tellLoad}. */
   load: (() => Pairs) | undefined = undefined;
   private readonly runs: (() => void)[] = [];
+  private closed = false;
 
   constructor(
     readonly req: IncomingMessage,
@@ -27,12 +28,15 @@ class OpenExchange implements HttpExchange {
   ) {
     closeWithConnection(req, res);
     closeWithStream(res);
-    res.once('close', () => this.close());
+    // Not `once`, which costs as much as all the rest of this: who closes twice is not heard twice.
+    res.on('close', () => this.close());
   }
   add(run: () => void): void {
     this.runs.push(run);
   }
   private close(): void {
+    if (this.closed) return;
+    this.closed = true;
     noteClose(this.res);
     for (const run of this.runs) {
       try {

@@ -147,7 +147,7 @@ function ungoverned({ keelson: _ours, ...init }: GovernedInit): RequestInit {
 /**
  * Takes apart what fetch was called with, by the rules of fetch: `init` goes before the Request.
  *
- * @throws TypeError for a URL of another origin, RangeError for a call option out of range
+ * @throws TypeError for a URL of another origin, and for call options that there are not; RangeError for one out of range
  */
 export function fetchInput(
   input: string | URL | Request,
@@ -176,6 +176,6 @@ export function fetchInput(
     },
     signal: all.signal ?? undefined,
     redirect: all.redirect,
-    options: keelson && checkCallOptions('keelson', keelson),
+    options: keelson === undefined ? undefined : checkCallOptions('keelson', keelson),
   };
 }

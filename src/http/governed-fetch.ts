@@ -1,3 +1,4 @@
+import { resolveOptions, wrongKind } from '../core/options.js';
 import type { GovernedFetch } from './call-options.js';
 import { governing } from './ungoverned.js';
 
@@ -5,6 +6,10 @@ import { governing } from './ungoverned.js';
 export interface GovernedFetchOptions {
   /** The governed client of each service, by the host in the URLs that are meant for it. */
   readonly services: Readonly<Record<string, GovernedFetch>>;
+}
+
+interface Settings {
+  readonly services: GovernedFetchOptions['services'] | undefined;
 }
 
 function hostOf(input: string | URL | Request): string | undefined {
@@ -27,10 +32,14 @@ function hostOf(input: string | URL | Request): string | undefined {
  * ```
  */
 export function governedFetch(fetch: GovernedFetch, options: GovernedFetchOptions): GovernedFetch {
+  if (typeof fetch !== 'function') throw wrongKind('governedFetch: the first argument', 'a fetch', fetch);
+  const { services } = resolveOptions<Settings>('governedFetch', { services: undefined }, options);
+  if (typeof services !== 'object' || services === null)
+    throw wrongKind('governedFetch.services', 'an object of governed fetches by host', services);
   const clients = new Map<string, GovernedFetch>();
-  for (const [host, client] of Object.entries(options.services)) {
+  for (const [host, client] of Object.entries(services)) {
     if (typeof client !== 'function')
-      throw new TypeError(`governedFetch.services.${host} must be a function`);
+      throw wrongKind(`governedFetch.services.${host}`, 'a function, as app.fetch() makes it', client);
     clients.set(host.toLowerCase(), client);
   }
   const called: GovernedFetch = (input, init) => {

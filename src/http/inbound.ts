@@ -1,17 +1,17 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIPv4, isIPv6, type Socket } from 'node:net';
-import type { Carrier } from '../core/carrier.js';
+import { type Carrier, lowerCase } from '../core/carrier.js';
 
 class InboundHeaders implements Carrier {
   constructor(private readonly headers: IncomingHttpHeaders) {}
   get(name: string): string | undefined {
-    const value: unknown = this.headers[name] ?? this.headers[name.toLowerCase()];
+    const value: unknown = this.headers[lowerCase(name)];
     if (typeof value === 'string') return value;
     // Node's record has a prototype: a header named "constructor" would be a function.
     return Array.isArray(value) ? value.join(', ') : undefined;
   }
   set(name: string, value: string): void {
-    this.headers[name.toLowerCase()] = value;
+    this.headers[lowerCase(name)] = value;
   }
   keys(): Iterable<string> {
     return Object.keys(this.headers);

@@ -5,6 +5,7 @@ import { type CancelSource, cancelSource } from '../core/cancel.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { refusal } from '../core/errors.js';
 import { type Handler, invoke } from '../core/handler.js';
+import { wrongKind } from '../core/options.js';
 import { callOver } from '../core/over.js';
 import { trustedPeer } from '../core/trust.js';
 import { type HttpExchange, openExchange, tellLoad, whenClosed } from './exchange.js';
@@ -15,6 +16,8 @@ import {
   loadTeller,
   type ReportLoadOptions,
   reportLoadDefaults,
+  sentOf,
+  untold,
 } from './load-teller.js';
 import { idempotentMethods } from './method.js';
 import { type OrcaFormat, orcaFormatOf, orcaRequestHeader } from './orca.js';
@@ -148,7 +151,7 @@ function safely(read: Reader): Reader {
 
 function keyReader(key: ListenerOptions['key']): Reader {
   if (key === undefined) return () => undefined;
-  if (typeof key !== 'function') throw new TypeError(`listener.key must be a function, got ${String(key)}`);
+  if (typeof key !== 'function') throw wrongKind('listener.key', 'a function', key);
   return safely(key);
 }
 
@@ -179,10 +182,12 @@ function withLoad(early: RejectEarly, teller: LoadTeller | undefined): RejectEar
     ...early,
     headers: (trusted) => ({
       ...early.headers?.(trusted),
-      ...(teller.tells(trusted) ? Object.fromEntries(load()) : {}),
+      ...(teller.tells(trusted) ? sentOf(load()) : {}),
     }),
   };
 }
+
+const tellNothing = () => untold;
 
 /** Of a header that is sent twice Node makes one text, which is no format. */
 function formatAskedBy({ headers }: IncomingMessage): OrcaFormat | undefined {
@@ -201,6 +206,8 @@ export function toListener(
   handler: Handler<HttpExchange, HttpExchange>,
   options: ListenerOptions,
 ): HttpListener {
+  if (typeof options !== 'object' || options === null)
+    throw wrongKind('listener: options', 'an object', options);
   const { service, aside } = options;
   const operationOf = operationReader(options.routes ?? listenerDefaults.routes);
   const trusts = truster(options.trust ?? listenerDefaults.trust);
@@ -254,6 +261,7 @@ export function toListener(
     else whenClosed(exchange, () => call.values.set(callOver, true));
     if (trusted) call.values.set(trustedPeer, true);
     if (teller?.tells(trusted)) tellLoad(exchange, teller.headers(formatAskedBy(req)));
+    else if (options.load !== undefined) tellLoad(exchange, tellNothing);
     if (trusted && tied?.enter(exchange, call, cancel) === false) return;
     invoke(handler, exchange, call).catch((error: unknown) => replyWithError(exchange, error));
   };

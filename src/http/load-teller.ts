@@ -39,10 +39,19 @@ export const reportLoadDefaults = { reportLoad: 'trusted', loadFormats: ['keelso
 /** Tells the load of this process now: the same object while it is the same. What it throws counts as nothing to tell. */
 export type LoadSource = () => ServerLoad | undefined;
 
-/** Header names and values. */
+/** Header names and values; see {@link untold} for one without a value. */
 export type Pairs = readonly (readonly [name: string, value: string])[];
 
-const none: Pairs = [];
+/**
+ * What a server tells of its load to whom it is not meant for. The value says that there is to be no header of that name: a
+ * handler may have copied that of a callee.
+ */
+export const untold: Pairs = [[loadHeader, '']];
+
+/** What is to be sent, as a record. */
+export function sentOf(pairs: Pairs): Record<string, string> {
+  return Object.fromEntries(pairs.filter(([, value]) => value !== ''));
+}
 
 /** What is written of one load, made when it is first asked for. */
 class Written {
@@ -59,7 +68,7 @@ class Written {
     if (pairs === undefined) {
       const text = this.own ? formatLoad(this.load) : '';
       // Of a load of which nothing is known.
-      const made: [string, string][] = text === '' ? [] : [[loadHeader, text]];
+      const made: [string, string][] = [[loadHeader, text]];
       if (format !== undefined) made.push([orcaHeader, formatOrca(orcaOf(this.load), format)]);
       pairs = made;
       this.pairs.set(format, pairs);
@@ -103,7 +112,7 @@ export class LoadTeller {
     let known = this.asked.get(asked);
     if (known === undefined) {
       const format = asked ?? (this.orca ? 'text' : undefined);
-      known = () => this.write()?.as(format) ?? none;
+      known = () => this.write()?.as(format) ?? untold;
       this.asked.set(asked, known);
     }
     return known;
@@ -146,7 +155,10 @@ export function loadTeller(
   }: ReportLoadOptions,
   source: LoadSource | undefined,
 ): LoadTeller | undefined {
-  if (reportLoad !== false) checkChoice(`${owner}.reportLoad`, reportLoad, ['trusted', 'always']);
+  if (reportLoad !== false && reportLoad !== 'trusted' && reportLoad !== 'always')
+    throw new RangeError(
+      `${owner}.reportLoad must be "trusted", "always" or false, got ${typeof reportLoad === 'string' ? JSON.stringify(reportLoad) : String(reportLoad)}`,
+    );
   if (!Array.isArray(loadFormats))
     throw new TypeError(`${owner}.loadFormats must be a list, got ${String(loadFormats)}`);
   for (const format of loadFormats as readonly LoadFormat[])

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isGovernanceError } from '../core/errors.js';
 import { refusalHeaders, refusalText } from '../core/refusal-reply.js';
 import { type HttpExchange, loadTold } from './exchange.js';
+import { sentOf } from './load-teller.js';
 import { smallBodyBytes } from './reject-request.js';
 import { servedCall } from './served-call.js';
 import { breakOff, dropLateAnswer, endUpload, isOver, spareConnection } from './server-response.js';
@@ -20,17 +21,20 @@ function uploads({ complete, headers, readableDidRead, httpVersionMajor }: Incom
   return Number(headers['content-length'] ?? 0) > smallBodyBytes;
 }
 
+/** Stays of what was prepared: of the connection, or about whoever reads the answer, whatever that is. */
+const lasting = /^(?:connection|vary|access-control-.+)$/;
+
 function send(exchange: HttpExchange, error: unknown): void {
   const { req, res } = exchange;
   const refusal = isGovernanceError(error) ? error : undefined;
   // What the handler had prepared belongs to an answer that is not given.
-  for (const name of res.getHeaderNames()) if (name !== 'connection') res.removeHeader(name);
+  for (const name of res.getHeaderNames()) if (!lasting.test(name)) res.removeHeader(name);
   if (req.httpVersionMajor === 1) res.statusMessage = '';
   const body = Buffer.from(refusal ? refusalText(refusal) : 'internal error\n');
   const headers: Record<string, string> = {
     'content-type': 'text/plain; charset=utf-8',
     'content-length': String(body.length),
-    ...Object.fromEntries(loadTold(exchange)?.() ?? []),
+    ...sentOf(loadTold(exchange)?.() ?? []),
     ...(refusal ? refusalHeaders(refusal) : {}),
   };
   if (uploads(req)) {

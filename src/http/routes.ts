@@ -6,6 +6,20 @@ interface Route {
   /** `undefined` for any method. */
   readonly method: string | undefined;
   readonly template: string;
+  /** What it names, by method: the same text each time, or whoever keeps something by it would have to hash it anew. */
+  readonly names: Map<string, string>;
+}
+
+/** Methods come from outside. */
+const mostNames = 40;
+
+function nameOf({ names, template }: Route, method: string): string {
+  let name = names.get(method);
+  if (name === undefined) {
+    name = `${method} ${template}`;
+    if (names.size < mostNames) names.set(method, name);
+  }
+  return name;
 }
 
 /** One segment of the templates that share what stands before it. */
@@ -32,7 +46,7 @@ function refuse(text: unknown, why: string): never {
 function add(root: Node, text: string, order: number): void {
   const [, method, template] = typeof text === 'string' ? (shape.exec(text) ?? []) : [];
   if (template === undefined) refuse(text, 'must be a path, with a method before it or not');
-  const route: Route = { order, method: method?.toUpperCase(), template };
+  const route: Route = { order, method: method?.toUpperCase(), template, names: new Map() };
   const segments = segmentsOf(template);
   let at = root;
   for (const [index, segment] of segments.entries()) {
@@ -144,6 +158,6 @@ export function routeTable(routes: readonly string[]): RouteTable {
     // The root alone has no segment at all.
     search.visit(root, end <= 1 ? end + 1 : 1);
     if (search.found === undefined || unsettled.test(path.slice(0, end))) return undefined;
-    return `${method} ${search.found.template}`;
+    return nameOf(search.found, method);
   };
 }

@@ -5,6 +5,7 @@ import { runWithCall } from '../core/current.js';
 import type { Handler } from '../core/handler.js';
 import { handlerError } from '../core/handler-error.js';
 import { resolveOptions } from '../core/options.js';
+import { direct, type Receiver } from '../core/receiver.js';
 import { noRetry, retriedBelow, retryHeader } from '../core/retried-below.js';
 import { noticeStart } from '../core/start-notice.js';
 import { WheelEntry, wheelOf } from '../core/timer-wheel.js';
@@ -87,8 +88,7 @@ class Serving implements ServedCall {
     private readonly settings: Settings,
     private readonly exchange: HttpExchange,
     readonly call: Call,
-    private readonly resolve: (exchange: HttpExchange) => void,
-    private readonly reject: (error: unknown) => void,
+    private readonly outer: Receiver<HttpExchange>,
   ) {}
 
   start(listener: HttpHandler): void {
@@ -140,8 +140,9 @@ class Serving implements ServedCall {
     if (this.done) this.brokeOff(error);
     // Whoever cancelled has turned away: the rejection may be heard by nobody.
     if (this.done || this.call.cancel.aborted) this.tell(error);
+    if (this.done) return;
     this.done = true;
-    this.reject(error);
+    this.outer.failed(error);
   }
 
   /** What the answer tells besides, by its status. */
@@ -152,8 +153,9 @@ class Serving implements ServedCall {
   }
 
   private answered(): void {
+    if (this.done) return;
     this.done = true;
-    this.resolve(this.exchange);
+    this.outer.answered(this.exchange);
   }
 
   /** The listener has done its part; one in callback style may answer after that. */
@@ -213,21 +215,32 @@ export function serveHandler(
   const settings = resolveOptions<Settings>('serveHandler', serveHandlerDefaults, options, {
     abandonedMs: { min: 0 },
   });
-  const serve = (exchange: HttpExchange, call: Call): Promise<HttpExchange> =>
-    new Promise((resolve, reject) => {
-      const start = (): void => {
-        if (call.cancel.aborted) reject(call.cancel.reason);
-        else new Serving(settings, exchange, call, resolve, reject).start(listener);
-      };
-      if (!call.cancel.aborted) noticeStart(call);
-      const permission = permitted(call);
-      if (permission === undefined) start();
-      else permission.then(start, reject);
-    });
-  if (!settings.context) return serve;
-  return (exchange, call) =>
-    runWithCall(call, () => {
-      keepContext(exchange.req);
-      return serve(exchange, call);
-    });
+  const start = (exchange: HttpExchange, call: Call, outer: Receiver<HttpExchange>): void => {
+    if (call.cancel.aborted) outer.failed(call.cancel.reason);
+    else new Serving(settings, exchange, call, outer).start(listener);
+  };
+  const serve = (exchange: HttpExchange, call: Call, outer: Receiver<HttpExchange>): void => {
+    if (!call.cancel.aborted) noticeStart(call);
+    const permission = permitted(call);
+    if (permission === undefined) start(exchange, call, outer);
+    else
+      permission.then(
+        () => start(exchange, call, outer),
+        (error: unknown) => outer.failed(error),
+      );
+  };
+  const { context, clock } = settings;
+  return direct((exchange, call, outer) => {
+    try {
+      if (!context) serve(exchange, call, outer);
+      else
+        runWithCall(call, () => {
+          keepContext(exchange.req);
+          serve(exchange, call, outer);
+        });
+    } catch (fault) {
+      // A response that cannot be prepared, a sealed one for example.
+      outer.failed(fault);
+    }
+  }, clock);
 }

@@ -73,28 +73,56 @@ export function noteDestroy(res: ServerResponse): void {
   if (!Object.hasOwn(res, 'destroy')) res.destroy = destroyNoted;
 }
 
+/** Whether a name is that of the header by which a server tells its load, in whatever case. */
+function isLoad(name: unknown): boolean {
+  return typeof name === 'string' && name.length === loadHeader.length && name.toLowerCase() === loadHeader;
+}
+
+/** Headers as pairs, or as names and values in turn, without what is said of a load; the same list if it says nothing. */
+function listWithoutLoad(list: readonly unknown[]): readonly unknown[] {
+  if (Array.isArray(list[0])) {
+    const pairs = list as readonly (readonly unknown[])[];
+    return pairs.some(([name]) => isLoad(name)) ? pairs.filter(([name]) => !isLoad(name)) : list;
+  }
+  if (!list.some((name, at) => at % 2 === 0 && isLoad(name))) return list;
+  return list.filter((_, at) => !isLoad(list[at - (at % 2)]));
+}
+
+/** The same of a record. */
+function recordWithoutLoad(record: object): object {
+  for (const name in record) {
+    if (isLoad(name)) return Object.fromEntries(Object.entries(record).filter(([other]) => !isLoad(other)));
+  }
+  return record;
+}
+
 /**
  * Adds headers to the arguments of `writeHead`, or to the response. What a callee has said of its load, and was copied with
- * the rest of its answer, is not this server's; a report of another kind is the application's own.
+ * the rest of its answer, is not this server's, and goes also if nothing takes its place, which is a header without a value;
+ * a report of another kind is the application's own.
  */
-function addHeaders(res: ServerResponse, args: unknown[], more: Pairs): void {
+function addHeaders(res: ServerResponse, args: unknown[], given: Pairs): void {
+  if (given.length === 0) return;
+  const strips = given[0]?.[0] === loadHeader;
+  if (strips && res.hasHeader(loadHeader)) res.removeHeader(loadHeader);
   const last = args.at(-1);
   if (Array.isArray(last)) {
-    const added = more.filter(([name]) => isToBeTold(res, name));
+    const own = strips ? listWithoutLoad(last) : last;
+    const added = given.filter((pair) => isToBeSent(res, pair));
     // As pairs or flat: next to a header that was set Node takes no pairs any more.
-    args[args.length - 1] = [...last, ...(Array.isArray(last[0]) ? added : added.flat())];
+    args[args.length - 1] = [...own, ...(Array.isArray(last[0]) ? added : added.flat())];
   } else if (typeof last === 'object' && last !== null) {
     // Not by `...`: V8 takes twenty times as long for a copy of that kind to which something is added.
-    const headers = Object.assign({} as Record<string, unknown>, last);
-    for (const [name, value] of more) if (isToBeTold(res, name)) headers[name] = value;
+    const headers = Object.assign({} as Record<string, unknown>, strips ? recordWithoutLoad(last) : last);
+    for (const pair of given) if (isToBeSent(res, pair)) headers[pair[0]] = pair[1];
     args[args.length - 1] = headers;
   } else {
-    for (const [name, value] of more) if (isToBeTold(res, name)) res.setHeader(name, value);
+    for (const pair of given) if (isToBeSent(res, pair)) res.setHeader(pair[0], pair[1]);
   }
 }
 
-function isToBeTold(res: ServerResponse, name: string): boolean {
-  return name === loadHeader || !res.hasHeader(name);
+function isToBeSent(res: ServerResponse, [name, value]: Pairs[number]): boolean {
+  return value !== '' && !res.hasHeader(name);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { systemClock } from '../core/clock.js';
 import type { Feedback, Outcome, ServerLoad } from '../core/outcome.js';
+import { tellsOverload } from '../core/refusal-reply.js';
 import { neverAgain, noRetry, retryHeader } from '../core/retried-below.js';
 import { tiedHeader } from '../core/tied-copy.js';
 import { loadHeader, parseLoad } from './load-header.js';
@@ -60,12 +61,14 @@ function awayOf(status: number, headers: AnsweredHeaders): number | undefined {
   return status === 429 || status === 503 ? retryAfterOf(headers) : undefined;
 }
 
-/** What a response tells besides: how long to stay away, how loaded the server is. */
+/** What a response tells besides: how long to stay away, that or how much the server is loaded. */
 export function feedbackOfAnswer(status: number, headers: AnsweredHeaders): Feedback | undefined {
   const load = loadOfAnswer(headers);
   const retryAfterMs = awayOf(status, headers);
-  if (load === undefined && retryAfterMs === undefined) return undefined;
+  const overloaded = status === 503 && tellsOverload(text(headers, shedHeader));
+  if (load === undefined && retryAfterMs === undefined && !overloaded) return undefined;
   return {
+    ...(overloaded ? { overloaded } : undefined),
     ...(load === undefined ? undefined : { load }),
     ...(retryAfterMs === undefined ? undefined : { retryAfterMs }),
   };

@@ -1,3 +1,4 @@
+import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
 import { servedCall } from '../http/served-call.js';
 import type { App } from '../stack/app.js';
@@ -51,6 +52,7 @@ class KoaChain implements FrameworkChain {
  * ```
  */
 export function governKoa(app: Pick<App, 'listener'>, options?: AppListenerOptions): KoaMiddleware {
-  const enter = frameworkEntry((handler) => app.listener(handler, options), options);
+  const listen = listenerOfApp('governKoa', app);
+  const enter = frameworkEntry((handler) => listen(handler, options), options);
   return (ctx, next) => new Promise((resolve) => enter(ctx.req, ctx.res, new KoaChain(ctx, next, resolve)));
 }

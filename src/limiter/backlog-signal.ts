@@ -1,4 +1,4 @@
-import { resolveOptions } from '../core/options.js';
+import { resolveOptions, wrongKind } from '../core/options.js';
 import type { LoadReading } from './bbr-options.js';
 
 /** Options of {@link backlogSignal}. */
@@ -43,9 +43,13 @@ export function backlogSignal(
   meter: { readonly backlogMs: number },
   options?: BacklogSignalOptions,
 ): LoadReading {
+  if (typeof meter !== 'object' || meter === null || !('backlogMs' in meter))
+    throw wrongKind('backlogSignal: the first argument', 'a backlogMeter()', meter);
   const { budgetMs, or } = resolveOptions<Settings>('backlogSignal', backlogSignalDefaults, options, {
     budgetMs: { above: 0 },
   });
+  if (or !== undefined && (typeof or !== 'object' || or === null || !('value' in or)))
+    throw wrongKind('backlogSignal.or', 'a signal with a value, such as loadSignal() makes', or);
   return {
     get value() {
       const waiting = meter.backlogMs / budgetMs;

@@ -1,4 +1,4 @@
-import { type Bounds, checkChoice, resolveOptions } from '../core/options.js';
+import { type Bounds, checkChoice, resolveOptions, wrongKind } from '../core/options.js';
 
 /** Something that says how loaded this process is; `backlogSignal()` and `loadSignal()` of `keelson/limiter/load` are. */
 export interface LoadReading {
@@ -12,8 +12,10 @@ export interface LoadReading {
 export interface BbrOptions {
   /**
    * How loaded this process is: 0 is idle, 1 is saturated; a function or an object with `value`, and with `waiting` if it
-   * knows what waits for this thread. It is read at every call, so reading it has to be cheap. Without it, and while it is `NaN` or throws, the limiter only measures and
-   * never refuses: many calls in flight are no overload as long as nothing says that the process cannot keep up.
+   * knows what waits for this thread. It is read at every call, so reading it has to be cheap. While it is `NaN` or throws
+   * the limiter only measures and never refuses: many calls in flight are no overload as long as nothing says that the
+   * process cannot keep up. So it does without it, but for one that stands by itself among the `limits` of an app's server:
+   * that goes by the backlog that the app measures.
    *
    * @defaultValue `undefined`
    */
@@ -28,7 +30,9 @@ export interface BbrOptions {
   /**
    * While more than this is `waiting`, nobody passes, whatever is in flight, but one call per bucket: what handlers that
    * never await are late with is not in flight, it waits to be read. A ratio above 0; `Infinity` for never. It has no
-   * effect with a signal that does not know, such as `loadSignal()`; `backlogSignal()` does. A larger value lets more wait.
+   * effect with a signal that does not know, such as `loadSignal()`; `backlogSignal()` does. Nor has it below
+   * `loadThreshold`, where everybody passes: with `backlogSignal()`, whose load is what waits, a value below that is as good
+   * as that. A larger value lets more wait.
    *
    * @defaultValue `1`
    */
@@ -176,12 +180,18 @@ export function bbrSettings(options: BbrOptions | undefined): BbrSettings {
   return settings;
 }
 
-/** @internal One way to read every kind of load; what cannot be read is unknown. */
-export function loadReaders(load: BbrOptions['load']): { value: () => number; waiting: () => number } {
+/** @internal One way to read every kind of load. */
+export interface LoadReaders {
+  readonly value: () => number;
+  readonly waiting: () => number;
+}
+
+/** @internal What cannot be read is unknown. */
+export function loadReaders(load: BbrOptions['load']): LoadReaders {
   const unknown = (): number => Number.NaN;
   if (load === undefined) return { value: unknown, waiting: unknown };
   if (typeof load === 'function') return { value: load, waiting: unknown };
   if (typeof load === 'object' && load !== null && 'value' in load)
     return { value: () => load.value, waiting: () => load.waiting ?? Number.NaN };
-  throw new TypeError('bbr.load must be a function or an object with a value');
+  throw wrongKind('bbr.load', 'a function or an object with a value', load);
 }

@@ -1,6 +1,13 @@
 import type { EarlyRefuser } from '../core/early-refusal.js';
 import type { Ask, Permit } from '../core/gate.js';
-import { type BbrOptions, type BbrSettings, bbrSettings, loadReaders } from './bbr-options.js';
+import {
+  type BbrOptions,
+  type BbrSettings,
+  bbrSettings,
+  type LoadReaders,
+  type LoadReading,
+  loadReaders,
+} from './bbr-options.js';
 import { BbrWindow } from './bbr-window.js';
 import { costOf } from './cost.js';
 import { Inflight } from './inflight.js';
@@ -24,6 +31,8 @@ export interface BbrSnapshot extends LimiterSnapshot {
 
 /** A limiter whose limit follows what the process can do. */
 export interface BbrLimiter extends Limiter, EarlyRefuser {
+  /** Tells it by what to go if its options name no load; else it does nothing. An app does so with the limits of its servers. */
+  heed(load: LoadReading): void;
   snapshot(now: number): BbrSnapshot;
 }
 
@@ -40,8 +49,7 @@ class Bbr implements BbrLimiter, RttLearner {
   readonly inflight = new Inflight();
   private readonly window: BbrWindow;
   private readonly bucketMs: number;
-  private readonly loadValue: () => number;
-  private readonly loadWaiting: () => number;
+  private load: LoadReaders;
   private readonly countFailures: boolean;
   private limit: number;
   private shedding = false;
@@ -56,11 +64,13 @@ class Bbr implements BbrLimiter, RttLearner {
   constructor(private readonly settings: BbrSettings) {
     this.bucketMs = settings.windowMs / settings.buckets;
     this.window = new BbrWindow({ ...settings, bucketMs: this.bucketMs });
-    const { value, waiting } = loadReaders(settings.load);
-    this.loadValue = value;
-    this.loadWaiting = waiting;
+    this.load = loadReaders(settings.load);
     this.countFailures = settings.failures === 'count';
     this.limit = settings.minLimit;
+  }
+
+  heed(load: LoadReading): void {
+    if (this.settings.load === undefined) this.load = loadReaders(load);
   }
 
   tryAcquire(now: number, ask?: Ask): Permit | null {
@@ -145,7 +155,7 @@ class Bbr implements BbrLimiter, RttLearner {
 
   private value(): number {
     try {
-      return this.loadValue();
+      return this.load.value();
     } catch {
       return Number.NaN;
     }
@@ -153,7 +163,7 @@ class Bbr implements BbrLimiter, RttLearner {
 
   private waiting(): number {
     try {
-      return this.loadWaiting();
+      return this.load.waiting();
     } catch {
       return Number.NaN;
     }

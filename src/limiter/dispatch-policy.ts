@@ -280,9 +280,13 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
       : this.budgetMs;
   }
 
-  /** A call is not answered sooner after its start, as far as is known lately. */
+  /**
+   * A call is not answered sooner after its start, as far as is known lately. One that is alone is let try: it takes nothing
+   * from anybody, and refused it could not show that such calls have become quicker.
+   */
   private leastMs(operation: OperationCost | undefined, now: number): number {
-    return operation !== undefined && now - operation.seenAt < staleMs ? operation.quickestMs : 0;
+    if (operation === undefined || (this.running === 0 && this.line.queued === 0)) return 0;
+    return now - operation.seenAt < staleMs ? operation.quickestMs : 0;
   }
 
   /** Gives up calls of lower priority, and of who has more that waits, for one that was taken before them. */

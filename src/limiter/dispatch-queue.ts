@@ -113,8 +113,13 @@ class Queue implements DispatchQueue {
 
   /** A call that runs is over. */
   ended(visit: Visit): void {
-    const { policy, settings } = this;
-    const now = settings.clock.now();
+    // One that is answered before its handler returns is over when that has.
+    if (visit.opening) visit.brief = true;
+    else this.over(visit, this.settings.clock.now());
+  }
+
+  private over(visit: Visit, now: number): void {
+    const { policy } = this;
     policy.answered(visit, now);
     if (policy.line.queued > 0) this.arm(now);
   }
@@ -151,6 +156,7 @@ class Queue implements DispatchQueue {
     visit.go(now);
     const end = this.settings.clock.now();
     this.policy.yielded(visit, end);
+    if (visit.brief) this.over(visit, end);
     return end;
   }
 

@@ -15,6 +15,10 @@ const nothing = (): void => undefined;
 /** One call on its way through a queue: its place there, and the receiver of its end. */
 export class Visit extends DispatchTicket implements Receiver<unknown> {
   askedAt: number;
+  /** Whether its handler has been called and has not returned. */
+  opening = false;
+  /** Whether it was answered by then. */
+  brief = false;
   private where: Surroundings | undefined = undefined;
   private unhook = nothing;
 
@@ -51,8 +55,10 @@ export class Visit extends DispatchTicket implements Receiver<unknown> {
   go(now: number): void {
     this.unhook();
     this.askedAt = now;
+    this.opening = true;
     if (this.where === undefined) this.open();
     else this.where.runInAsyncScope(() => this.open());
+    this.opening = false;
   }
 
   /** It does not run. */

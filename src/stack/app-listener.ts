@@ -1,6 +1,8 @@
 import type { Call } from '../core/call.js';
 import type { RejectionCode } from '../core/errors.js';
 import type { Ask } from '../core/gate.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { wrongKind } from '../core/options.js';
 import { exchangeProtocol, type HttpExchange } from '../http/exchange.js';
 import {
   type Aside,
@@ -71,22 +73,36 @@ export const appListenerDefaults = {
   onError: undefined,
 } as const;
 
+type ListenerParts = ServerParts & { readonly health: Aside };
+
+/** What the parts of a listener call themselves, and what its user calls them. */
+const names = {
+  listener: 'app.listener',
+  serveHandler: 'app.listener',
+  'app.server': 'app.listener',
+  routes: 'app.listener.routes',
+};
+
 /** Makes the listener of an app. */
 export function appListener(
   handler: HttpHandler,
   given: AppListenerOptions,
-  parts: ServerParts & { readonly health: Aside },
+  parts: ListenerParts,
 ): HttpListener {
+  return inNameOf(names, () => listenerOf(handler, given, parts));
+}
+
+function listenerOf(handler: HttpHandler, given: AppListenerOptions, parts: ListenerParts): HttpListener {
   checkOptions('listener', { known: appListenerDefaults }, given);
   const options = overlay<AppListenerOptions>({}, given);
   const { routes, trust, key, health, context, rejectEarly, reportLoad, loadFormats, onError, ...policy } =
     options;
   if (onError !== undefined && typeof onError !== 'function')
-    throw new TypeError(`listener.onError must be a function, got ${String(onError)}`);
-  checkGates('listener.limits', policy.limits);
+    throw wrongKind('listener.onError', 'a function', onError);
+  checkGates('listener.limits', policy.limits, 'queue');
   const { service, events, clock } = parts;
   const { limits } = policy;
-  const queue = parts.queues.of(policy.queue, limits);
+  const queue = parts.queues.of('listener', policy.queue);
   const stack = appServer<HttpExchange, HttpExchange>(
     (tell) => serveHandler(handler, { context, onLateError: tell, clock }),
     {
@@ -109,6 +125,7 @@ export function appListener(
           bus: events,
           clock,
           onReject,
+          atEnd: parts.atEnd,
         });
   const aside = health ? parts.health : undefined;
   const told = { load: load.told, reportLoad, loadFormats };

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../core/clock.js';
+import { wrongKind } from '../core/options.js';
 import { type Random, systemRandom } from '../core/random.js';
 import type { Registry } from '../discovery/registrar.js';
 import type { Resolver } from '../discovery/resolver.js';
@@ -7,7 +8,7 @@ import type { HttpRequest } from '../http/request.js';
 import { checkAdvertised } from './advertise.js';
 import { type ClientPolicy, checkPolicy } from './client-policy.js';
 import { knownHooks, type LifecycleHooks } from './lifecycle.js';
-import { checkOptions } from './policy-checks.js';
+import { checkGiven, checkOptions } from './policy-checks.js';
 
 /** Options of {@link createApp}. Only `service` is needed. */
 export interface AppOptions {
@@ -76,7 +77,9 @@ export interface AppOptions {
    */
   readonly register?: boolean | undefined;
   /**
-   * How the clients that `fetch` makes are governed, unless one says otherwise.
+   * How the clients of this app are governed, unless one says otherwise: those that `fetch` makes, and those of axios, gRPC,
+   * Connect and any other wire. What looks at the messages of `fetch` is for `fetch` alone: `use`, `useAttempt`, `retry.when`,
+   * `retry.onRetry`. One that says `retry` says all of it. A gate in `limits` is one for all of them.
    *
    * @defaultValue `{}`
    */
@@ -164,6 +167,7 @@ function checkLabels(metadata: AppOptions['metadata']): void {
 
 /** Refuses what cannot work, when the app is made and not when it is called. */
 export function checkAppOptions(options: AppOptions): void {
+  checkGiven('createApp', options);
   checkOptions('createApp', { known: { ...appDefaults, service: undefined }, bounds }, options);
   const { service, client, hooks, advertiseHost, metadata } = options;
   if (typeof service !== 'string' || !/^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?$/.test(service)) {
@@ -174,7 +178,7 @@ export function checkAppOptions(options: AppOptions): void {
   checkOptions('createApp.hooks', { known: knownHooks }, hooks);
   for (const [name, hook] of Object.entries(hooks ?? {})) {
     if (hook !== undefined && typeof hook !== 'function')
-      throw new TypeError(`createApp.hooks.${name} must be a function, got ${String(hook)}`);
+      throw wrongKind(`createApp.hooks.${name}`, 'a function', hook);
   }
   checkPolicy('createApp.client', client);
   checkLabels(metadata);

@@ -2,15 +2,22 @@ import { type AcceptMetadataOptions, acceptMetadataDefaults } from '../core/acce
 import type { Call } from '../core/call.js';
 import type { Clock } from '../core/clock.js';
 import type { Handler, Middleware } from '../core/handler.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { wrongKind } from '../core/options.js';
 import type { ServerLoad } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
 import type { Semantics } from '../telemetry/semantics.js';
 import type { AppEvents } from './app-events.js';
 import { faultTeller } from './handler-fault.js';
-import { checkOptions, overlay } from './policy-checks.js';
+import { checkGates, checkGiven, checkOptions, overlay } from './policy-checks.js';
 import type { ServerLoadWatch } from './server-load.js';
 import type { ServerQueues } from './server-queue.js';
-import { type ServerPolicy, serverPolicyDefaults, serverStack } from './server-stack.js';
+import {
+  type ServerPolicy,
+  type ServerStackOptions,
+  serverPolicyDefaults,
+  serverStack,
+} from './server-stack.js';
 
 /** Told of an error of a handler and of the call that it failed. */
 export type FaultTeller = (error: unknown, call: Call) => void;
@@ -59,6 +66,8 @@ export interface ServerParts {
   readonly load: () => ServerLoadWatch;
   /** The queues of its servers. */
   readonly queues: ServerQueues;
+  /** Runs something when the app has closed its servers. */
+  readonly atEnd: (run: () => void) => void;
 }
 
 /**
@@ -73,26 +82,26 @@ export function appServer<Req, Res>(
 ): Handler<Req, Res> {
   const { service, events, clock } = parts;
   const load = parts.load();
-  checkOptions('server', { known }, options);
+  checkGiven('app.server', options);
+  checkOptions('app.server', { known }, options);
   const { onError, recover, ...rest } = options;
   if (onError !== undefined && typeof onError !== 'function')
-    throw new TypeError(`server.onError must be a function, got ${String(onError)}`);
-  if (typeof recover !== 'function')
-    throw new TypeError(`server.recover must be a function, got ${String(recover)}`);
-  checkOptions('server.metadata', { known: acceptMetadataDefaults }, rest.metadata);
+    throw wrongKind('app.server.onError', 'a function', onError);
+  if (typeof recover !== 'function') throw wrongKind('app.server.recover', 'a function', recover);
+  checkOptions('app.server.metadata', { known: acceptMetadataDefaults }, rest.metadata);
+  checkGates('app.server.limits', rest.limits, 'queue');
   const tell = faultTeller({ events, onError });
-  return serverStack<Req, Res>(
-    {
-      ...rest,
-      limits: load.around(rest.limits ?? []),
-      queue: parts.queues.of(rest.queue, rest.limits) ?? false,
-      metadata: overlay<AcceptMetadataOptions>(
-        { onDrop: (drop) => events.emit('metadata', { service, side: 'server', ...drop }) },
-        rest.metadata ?? {},
-      ),
-      recover: recover(tell, load.told),
-      clock,
-    },
-    handlerOf(tell),
-  );
+  const stackOptions: ServerStackOptions<Req, Res> = {
+    ...rest,
+    limits: load.around(rest.limits ?? []),
+    queue: parts.queues.of('app.server', rest.queue) ?? false,
+    metadata: overlay<AcceptMetadataOptions>(
+      { onDrop: (drop) => events.emit('metadata', { service, side: 'server', ...drop }) },
+      rest.metadata ?? {},
+    ),
+    recover: recover(tell, load.told),
+    clock,
+  };
+  const handler = handlerOf(tell);
+  return inNameOf({ serverStack: 'app.server' }, () => serverStack(stackOptions, handler));
 }

@@ -4,24 +4,26 @@ import type { Clock } from '../core/clock.js';
 import { GovernanceError } from '../core/errors.js';
 import type { Bus } from '../core/events.js';
 import type { Handler } from '../core/handler.js';
+import { inNameOf } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
 import type { Random } from '../core/random.js';
 import type { GovernedFetch } from '../http/call-options.js';
 import type { Aside, HttpListener } from '../http/listener.js';
 import type { HttpHandler } from '../http/serve-handler.js';
-import { apiMismatch } from '../telemetry/api-mismatch.js';
 import { governanceMetrics } from '../telemetry/governance-metrics.js';
 import {
   type HttpClientRequest,
   type HttpClientResponse,
   httpClientSemantics,
 } from '../telemetry/http-client-semantics.js';
+import { appClientOptions, forAnyWire, namesOfClient } from './app-client.js';
 import { AppEvents } from './app-events.js';
 import { type AppListenerOptions, appListener } from './app-listener.js';
 import { type AppOptions, appDefaults, checkAppOptions, usualDrainPauseMs } from './app-options.js';
 import { type AppServerOptions, appServer, type ServerParts } from './app-server.js';
+import { checkClientOptions } from './client-policy.js';
 import { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
-import { type FetchClientOptions, fetchClient } from './fetch-client.js';
+import { checkFetchOptions, type FetchClientOptions, fetchClient } from './fetch-client.js';
 import { answerHealth, isHealthRequest } from './health.js';
 import { type AppState, Lifecycle } from './lifecycle.js';
 import { overlay } from './policy-checks.js';
@@ -32,6 +34,7 @@ import { type Served, Servers } from './servers.js';
 import { type AnyHttpServer, type ServeOptions, type ServeSettings, serveDefaults } from './serving.js';
 import { onTermination } from './signals.js';
 import { type Sources, sourcesOf } from './sources.js';
+import { warnOfMismatch, warnOfUngoverned } from './warnings.js';
 
 /** Options of {@link App.client}: those of a client stack but for what the app itself knows. */
 export type AppClientOptions<Req, Res> = Omit<
@@ -146,6 +149,8 @@ class KeelsonApp implements App {
   private readonly fetches = new Map<string, GovernedFetch>();
   private readonly clients = new Set<OwnClient>();
   private readonly governed = new WeakSet<object>();
+  /** Whether a listener or server was made of it (frameworks have theirs inside), or it was said that there is none. */
+  private governs = false;
   private readonly endMetrics: () => void;
   private readonly healthAside: Aside = {
     matches: isHealthRequest,
@@ -193,8 +198,11 @@ class KeelsonApp implements App {
     const known = options === undefined ? this.fetches.get(service) : undefined;
     if (known !== undefined) return known;
     this.mustRun();
+    checkFetchOptions(options);
     const policy = overlay<FetchClientOptions>(this.options.client, options ?? {});
-    const client = fetchClient(service, this.sources.resolverOf(service), { ...policy, ...this.shared() });
+    const resolver = this.sources.resolverOf(service);
+    const names = namesOfClient('app.fetch', this.options.client, options);
+    const client = inNameOf(names, () => fetchClient(service, resolver, { ...policy, ...this.shared() }));
     this.clients.add({ service, stack: client.stack });
     if (options === undefined) this.fetches.set(service, client.fetch);
     return client.fetch;
@@ -202,14 +210,13 @@ class KeelsonApp implements App {
 
   client<Req, Res>(service: string, options: AppClientOptions<Req, Res>): ClientStack<Req, Res> {
     this.mustRun();
+    checkClientOptions('app.client', options, appClientOptions);
+    const { client } = this.options;
     const resolver = this.sources.resolverOf(service);
-    const stack = clientStack<Req, Res>({
-      caller: this.service,
-      ...options,
-      ...this.parts(),
-      service,
-      resolver,
-    });
+    const policy = { wire: options.wire, ...overlay(forAnyWire<Req, Res>(client), options) };
+    const parts = { caller: this.service, ...policy, ...this.parts(), service, resolver };
+    const names = namesOfClient('app.client', client, options);
+    const stack = inNameOf(names, () => clientStack<Req, Res>(parts));
     const own = { service, stack };
     this.clients.add(own);
     const close = (): void => {
@@ -228,6 +235,7 @@ class KeelsonApp implements App {
 
   listener(handler: HttpHandler, options: AppListenerOptions = {}): HttpListener {
     this.mustRun();
+    this.governs = true;
     const listener = appListener(handler, options, { ...this.serverParts(), health: this.healthAside });
     this.governed.add(listener);
     return listener;
@@ -235,11 +243,12 @@ class KeelsonApp implements App {
 
   server<Req, Res>(options: AppServerOptions<Req, Res>, handler: Handler<Req, Res>): Handler<Req, Res> {
     this.mustRun();
+    this.governs = true;
     return appServer<Req, Res>(() => handler, options, this.serverParts());
   }
 
   async serve(server: AnyHttpServer | Servable, options?: ServeOptions): Promise<Served> {
-    const settings = resolveOptions<ServeSettings>('serve', serveDefaults, options, {
+    const settings = resolveOptions<ServeSettings>('app.serve', serveDefaults, options, {
       port: { min: 0, max: 65_535, integer: true },
       keepAliveTimeoutMs: { min: 0 },
     });
@@ -247,6 +256,8 @@ class KeelsonApp implements App {
     try {
       await this.permit();
       const served = await this.servers.start(server, settings);
+      if (settings.governed && !this.governs) warnOfUngoverned(this.service);
+      this.governs = true;
       if (this.state === 'starting') {
         this.lifecycle.move('ready');
         warnOfMismatch();
@@ -290,7 +301,8 @@ class KeelsonApp implements App {
 
   private serverParts(): ServerParts {
     const { service, events, clock, queues } = this;
-    return { service, events, clock, queues, load: () => this.loadWatch() };
+    const atEnd = (run: () => void): void => void this.closers.push(run);
+    return { service, events, clock, queues, load: () => this.loadWatch(), atEnd };
   }
 
   private mustRun(): void {
@@ -351,12 +363,6 @@ class KeelsonApp implements App {
     await lifecycle.run('afterStop');
     this.removeSignals?.();
   }
-}
-
-/** OpenTelemetry itself says nothing when its copies do not fit; whoever wonders where the spans are would search for long. */
-function warnOfMismatch(): void {
-  const mismatch = apiMismatch();
-  if (mismatch !== undefined) process.emitWarning(mismatch, { code: 'KEELSON_OTEL_API' });
 }
 
 function pause(ms: number, clock: Clock): Promise<void> {

@@ -4,12 +4,12 @@ import type { Endpoint } from '../core/endpoint.js';
 import type { ForwardMetadataOptions } from '../core/forward-metadata.js';
 import type { Gate } from '../core/gate.js';
 import type { Middleware } from '../core/handler.js';
-import type { Bounds } from '../core/options.js';
+import { type Bounds, wrongKind } from '../core/options.js';
 import type { HedgeOptions } from '../retry/hedge.js';
 import type { RetryOptions } from '../retry/retry.js';
 import type { RetryBudgetOptions } from '../retry/retry-budget.js';
 import type { TiedOptions } from '../retry/tied.js';
-import { checkGates, checkMiddlewares, checkOptions } from './policy-checks.js';
+import { checkGates, checkGiven, checkMiddlewares, checkOptions } from './policy-checks.js';
 
 /** Tells the stack that a gate changed state; a stack passes it on to its bus. */
 export type Announce = (from: string, to: string) => void;
@@ -148,6 +148,18 @@ const bounds: Bounds<Record<string, unknown>> = {
 };
 
 /**
+ * Checks the options of a client that has more of them than a policy.
+ *
+ * @param owner - name for messages
+ * @param own - its own options, one entry for each
+ * @throws TypeError or RangeError that names the option
+ */
+export function checkClientOptions(owner: string, options: object, own: object): void {
+  checkGiven(owner, options);
+  checkPolicy(owner, options as ClientPolicy<never, never>, { balancer: undefined, ...own });
+}
+
+/**
  * Checks a policy before anything is made of it.
  *
  * @param owner - name for messages
@@ -164,13 +176,13 @@ export function checkPolicy<Req, Res>(
   if (policy === undefined) return;
   const { gates, limits, use, useAttempt } = policy;
   if (gates !== undefined && typeof gates !== 'function')
-    throw new TypeError(`${owner}.gates must be a function, got ${String(gates)}`);
+    throw wrongKind(`${owner}.gates`, 'a function', gates);
   checkGates(`${owner}.limits`, limits);
   checkMiddlewares(`${owner}.use`, use);
   checkMiddlewares(`${owner}.useAttempt`, useAttempt);
   for (const field of ['retry', 'hedge', 'tied', 'ejection', 'metadata'] as const) {
     const value: unknown = policy[field];
     if (value !== undefined && value !== false && (typeof value !== 'object' || value === null))
-      throw new TypeError(`${owner}.${field} must be an object or false, got ${String(value)}`);
+      throw wrongKind(`${owner}.${field}`, 'an object or false', value);
   }
 }

@@ -1,14 +1,15 @@
 import { balance, type EndpointChange, type EndpointState } from '../balancer/balance.js';
 import type { Balancer } from '../balancer/balancer.js';
 import type { Ejection } from '../balancer/outlier-ejection.js';
-import { responseTime } from '../balancer/response-time.js';
 import { standardBalancer } from '../balancer/standard-balancer.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { type Bus, createBus } from '../core/events.js';
 import { type ForwardMetadataOptions, forwardMetadata } from '../core/forward-metadata.js';
 import { guard } from '../core/guard.js';
 import { compose, type Handler } from '../core/handler.js';
+import { inNameOf } from '../core/in-name-of.js';
 import type { MetadataDrop } from '../core/metadata-limits.js';
+import { wrongKind } from '../core/options.js';
 import { checkProtocol } from '../core/protocol.js';
 import { type Random, systemRandom } from '../core/random.js';
 import type { Wire } from '../core/wire.js';
@@ -22,7 +23,7 @@ import { tied } from '../retry/tied.js';
 import type { Semantics } from '../telemetry/semantics.js';
 import { type ClientPolicy, checkPolicy, clientPolicyDefaults } from './client-policy.js';
 import { endpointStack } from './endpoint-stack.js';
-import { overlay } from './policy-checks.js';
+import { checkGiven, overlay } from './policy-checks.js';
 import { clientTelemetry } from './telemetry.js';
 
 /** Options of {@link clientStack}. */
@@ -37,7 +38,7 @@ export interface ClientStackOptions<Req, Res> extends ClientPolicy<Req, Res> {
    * Chooses endpoints. It belongs to this stack alone: two stacks with one balancer would take each other's endpoints
    * away.
    *
-   * @defaultValue least backlog by what servers report (by latency where they do not), with slow start and outlier ejection
+   * @defaultValue least backlog by what servers report (by latency where they do not, or where their calls wait for something else than the thread), with slow start and outlier ejection
    */
   readonly balancer?: Balancer | undefined;
   /**
@@ -110,13 +111,16 @@ const parts = {
 } as const;
 
 function checkStack<Req, Res>(options: ClientStackOptions<Req, Res>): void {
+  checkGiven('clientStack', options);
   checkPolicy('clientStack', options, parts);
-  const { service, resolver, wire } = options;
+  const { service, resolver, wire, balancer } = options;
   if (typeof service !== 'string' || service === '')
     throw new TypeError('clientStack.service must be a name');
   if (typeof resolver?.watch !== 'function') throw new TypeError('clientStack.resolver must be a resolver');
   if (typeof wire?.connect !== 'function') throw new TypeError('clientStack.wire must be a wire');
   checkProtocol('clientStack.wire.protocol', wire.protocol);
+  if (balancer !== undefined && typeof balancer?.pick !== 'function')
+    throw wrongKind('clientStack.balancer', 'a balancer, such as leastLoad() makes', balancer);
 }
 
 /** The standard balancer, its ejections told to the bus. */
@@ -132,9 +136,7 @@ function announcingBalancer<Req, Res>(
       bus.emit('ejection', { service, endpoint: endpoint.id, ejected, reason });
     },
   };
-  // By latency, backlog included: that of a server whose calls wait for something else than its thread shows only there.
-  const meter = responseTime();
-  return standardBalancer({ meter, random, filters, ejection: ejection === false ? false : announced });
+  return standardBalancer({ random, filters, ejection: ejection === false ? false : announced });
 }
 
 /**
@@ -155,6 +157,20 @@ function announcingBalancer<Req, Res>(
  */
 export function clientStack<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<Req, Res> {
   checkStack(options);
+  return inNameOf(names, () => stackOf(options));
+}
+
+/** What the parts of a stack call themselves, and what they are as options of it. */
+const names = {
+  retry: 'clientStack.retry',
+  retryBudget: 'clientStack.retryBudget',
+  hedge: 'clientStack.hedge',
+  tied: 'clientStack.tied',
+  outlierEjection: 'clientStack.ejection',
+  forwardMetadata: 'clientStack.metadata',
+};
+
+function stackOf<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<Req, Res> {
   const { service, wire, clock = systemClock, random = systemRandom, bus = createBus() } = options;
   const { protocol } = wire;
   const { timeoutMs = clientPolicyDefaults.timeoutMs } = options;

@@ -46,15 +46,16 @@ class Tally {
 
   readonly add = (code: RejectionCode): void => {
     this.counts.set(code, (this.counts.get(code) ?? 0) + 1);
-    this.timer ??= this.clock.after(tellMs, () => this.flush());
+    this.timer ??= this.clock.after(tellMs, this.flush);
   };
 
-  private flush(): void {
+  readonly flush = (): void => {
+    this.timer?.cancel();
     this.timer = undefined;
     const counts = [...this.counts];
     this.counts.clear();
     for (const [code, count] of counts) this.tell(code, count);
-  }
+  };
 }
 
 /** What {@link earlyLimits} needs. */
@@ -64,6 +65,8 @@ export interface EarlyLimitsParts {
   readonly clock: Clock;
   /** Told of each request that is refused. */
   readonly onReject: (code: RejectionCode, ask: Ask) => void;
+  /** Runs something when no more requests come. */
+  readonly atEnd: (run: () => void) => void;
 }
 
 /**
@@ -73,11 +76,12 @@ export interface EarlyLimitsParts {
  */
 export function earlyLimits(
   limits: readonly (Gate | EarlyRefuser)[],
-  { service, bus, clock, onReject }: EarlyLimitsParts,
+  { service, bus, clock, onReject, atEnd }: EarlyLimitsParts,
 ): RejectEarly | undefined {
   const [first, ...others] = limits.filter(isEarlyRefuser);
   if (first === undefined) return undefined;
   const tally = new Tally((code, count) => bus.emit('rejected', { service, code, count }), clock);
+  atEnd(tally.flush);
   return {
     refuser: others.length === 0 ? first : new FirstOf([first, ...others]),
     clock,

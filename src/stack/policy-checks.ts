@@ -1,5 +1,6 @@
 import type { Gate } from '../core/gate.js';
-import { type Bounds, resolveOptions } from '../core/options.js';
+import { type Bounds, resolveOptions, wrongKind } from '../core/options.js';
+import type { DispatchQueue } from '../limiter/dispatch-queue.js';
 
 /**
  * Checks options that are handed on in parts: every one is known, numbers are in range, switches are booleans.
@@ -17,16 +18,47 @@ export function checkOptions(
   resolveOptions<Record<string, unknown>>(owner, table, given as Record<string, unknown> | undefined, bounds);
 }
 
-function checkList(field: string, list: unknown, what: string, good: (entry: unknown) => boolean): void {
-  if (list === undefined) return;
-  if (!Array.isArray(list)) throw new TypeError(`${field} must be an array, got ${String(list)}`);
-  const at = list.findIndex((entry) => !good(entry));
-  if (at >= 0) throw new TypeError(`${field}[${at}] must be ${what}, got ${String(list[at])}`);
+/** @throws TypeError where the options are missing that somebody cannot do without */
+export function checkGiven(owner: string, given: unknown): void {
+  if (typeof given !== 'object' || given === null) throw wrongKind(`${owner}: options`, 'an object', given);
 }
 
-/** @throws TypeError when one is no gate */
-export function checkGates(field: string, gates: readonly Gate[] | undefined): void {
-  checkList(field, gates, 'a gate', (gate) => typeof (gate as Gate | null)?.tryAcquire === 'function');
+function checkList(field: string, list: unknown, what: string, good: (entry: unknown) => boolean): void {
+  if (list === undefined) return;
+  if (!Array.isArray(list)) throw wrongKind(field, 'an array', list);
+  const at = list.findIndex((entry) => !good(entry));
+  if (at >= 0) throw wrongKind(`${field}[${at}]`, what, list[at]);
+}
+
+function isGate(value: unknown): value is Gate {
+  return typeof (value as Partial<Gate> | null | undefined)?.tryAcquire === 'function';
+}
+
+/** Whether something is a `dispatchQueue()`. */
+export function isQueue(value: unknown): value is DispatchQueue {
+  return typeof (value as Partial<DispatchQueue> | null | undefined)?.middleware === 'function';
+}
+
+/**
+ * @param queue - what the option for a queue is called there, if there is one
+ * @throws TypeError when one is no gate
+ */
+export function checkGates(field: string, gates: readonly Gate[] | undefined, queue?: string): void {
+  checkList(field, gates, 'a gate', (gate) => {
+    if (!isQueue(gate)) return isGate(gate);
+    const place = queue === undefined ? 'the option `queue` of a server' : `the option \`${queue}\``;
+    throw new TypeError(
+      `${field}: a dispatchQueue() is no gate, since calls wait in it; its place is ${place}`,
+    );
+  });
+}
+
+/** @throws TypeError for a gate where a queue belongs */
+export function checkNoGate(field: string, limits: string, value: unknown): void {
+  if (!isGate(value)) return;
+  throw new TypeError(
+    `${field}: a gate is no queue, since nothing waits in it; its place is \`${limits}: […]\``,
+  );
 }
 
 /** @throws TypeError when one is no middleware */

@@ -1,10 +1,13 @@
 import type { Clock } from '../core/clock.js';
 import type { Ask, Gate } from '../core/gate.js';
 import type { ServerLoad } from '../core/outcome.js';
+import type { BbrLimiter } from '../limiter/bbr.js';
+import type { LoadReading } from '../limiter/bbr-options.js';
 import type { DispatchQueue } from '../limiter/dispatch-queue.js';
 import {
   type BacklogMeter,
   backlogMeter,
+  backlogSignal,
   type LoadReport,
   type LoadSignal,
   loadReport,
@@ -26,6 +29,7 @@ export class ServerLoadWatch {
   readonly meter: BacklogMeter;
   /** How busy loop and CPU are; started. */
   readonly signal: LoadSignal;
+  private readonly backlog: LoadReading;
   private readonly report: LoadReport;
   private readonly refresh: () => void;
   private readonly stops: (() => void)[];
@@ -40,6 +44,7 @@ export class ServerLoadWatch {
   ) {
     this.meter = backlogMeter({ queued: () => this.queuedMs() });
     this.signal = loadSignal({ clock });
+    this.backlog = backlogSignal(this.meter);
     this.report = loadReport({ meter: this.meter, signal: this.signal });
     const gauges = loadMetrics(service, () => this.load());
     this.refresh = gauges.refresh;
@@ -69,9 +74,12 @@ export class ServerLoadWatch {
     return [this.meter.gate, ...this.watched(limits)];
   }
 
-  /** The same gates, whose refusals the meter hears of. */
+  /** The same gates, whose refusals the meter hears of; those that want to know the load hear of it. */
   watched(limits: readonly Gate[]): readonly Gate[] {
-    return limits.map((gate) => this.meter.watch(gate));
+    return limits.map((gate) => {
+      (gate as Partial<BbrLimiter>).heed?.(this.backlog);
+      return this.meter.watch(gate);
+    });
   }
 
   /** A request came and was refused before a call was made of it; whoever refused it has told so himself. */

@@ -1,7 +1,9 @@
-import type { Gate } from '../core/gate.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { wrongKind } from '../core/options.js';
 import type { DispatchQueueOptions } from '../limiter/dispatch-options.js';
 import { type DispatchQueue, dispatchQueue } from '../limiter/dispatch-queue.js';
 import type { RefusalListener } from '../limiter/dispatch-refusals.js';
+import { checkNoGate, isQueue } from './policy-checks.js';
 
 /** What is said of the queue of a server: how one is to be made, one that is made, or that there is none. */
 export type QueueChoice = DispatchQueueOptions | DispatchQueue | false;
@@ -9,17 +11,21 @@ export type QueueChoice = DispatchQueueOptions | DispatchQueue | false;
 /**
  * The queue that was chosen.
  *
+ * @param owner - whose option it is, for messages: `serverStack`
  * @param make - makes one by options
  * @throws TypeError or RangeError for what is no choice
  */
 export function chosenQueue(
+  owner: string,
   queue: QueueChoice | undefined,
   make: (options: DispatchQueueOptions) => DispatchQueue,
 ): DispatchQueue | undefined {
   if (queue === undefined || queue === false) return undefined;
-  if (typeof queue !== 'object' || queue === null)
-    throw new TypeError(`server.queue must be options, a dispatch queue or false, got ${String(queue)}`);
-  return 'middleware' in queue ? queue : make(queue);
+  if (isQueue(queue)) return queue;
+  checkNoGate(`${owner}.queue`, 'limits', queue);
+  if (typeof queue !== 'object' || queue === null || Array.isArray(queue))
+    throw wrongKind(`${owner}.queue`, 'options, a dispatchQueue() or false', queue);
+  return inNameOf({ dispatchQueue: `${owner}.queue` }, () => make(queue));
 }
 
 /** What the queues of an app tell, and whom. */
@@ -40,13 +46,17 @@ export class ServerQueues {
 
   constructor(private readonly parts: ServerQueuesParts) {}
 
-  /** The queue of one server: its own, or of one that names neither queue nor limits the app's, which is one for all. */
-  of(queue: QueueChoice | undefined, limits: readonly Gate[] | undefined): DispatchQueue | undefined {
-    if (queue === undefined && limits === undefined) {
+  /**
+   * The queue of one server: its own, or of one that names none the app's, which is one for all.
+   *
+   * @param owner - whose option it is, for messages
+   */
+  of(owner: string, queue: QueueChoice | undefined): DispatchQueue | undefined {
+    if (queue === undefined) {
       this.usual ??= this.watched(this.make({}));
       return this.usual;
     }
-    const own = chosenQueue(queue, (options) => this.make(options));
+    const own = chosenQueue(owner, queue, (options) => this.make(options));
     return own && this.watched(own);
   }
 

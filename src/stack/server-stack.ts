@@ -4,13 +4,14 @@ import { type Clock, systemClock } from '../core/clock.js';
 import type { Gate } from '../core/gate.js';
 import { guard } from '../core/guard.js';
 import { compose, type Handler, type Middleware } from '../core/handler.js';
+import { wrongKind } from '../core/options.js';
 import { checkProtocol, type Protocol } from '../core/protocol.js';
 import { trustedPeer } from '../core/trust.js';
 import { acceptDeadline } from '../deadline/accept-deadline.js';
 import { deadline } from '../deadline/deadline.js';
 import { dispatchQueue } from '../limiter/dispatch-queue.js';
 import type { Semantics } from '../telemetry/semantics.js';
-import { checkGates, checkMiddlewares, checkOptions } from './policy-checks.js';
+import { checkGates, checkGiven, checkMiddlewares, checkOptions } from './policy-checks.js';
 import { chosenQueue, type QueueChoice } from './server-queue.js';
 import { serverTelemetry } from './telemetry.js';
 
@@ -24,16 +25,18 @@ export interface ServerPolicy<Req, Res> {
    */
   readonly timeoutMs?: number | ((call: Call) => number) | undefined;
   /**
-   * Gates of the whole server: what they refuse never reaches the handler, and its body is not read.
+   * Gates of the whole server: what they refuse never reaches the handler, and its body is not read. They are asked before
+   * a call goes into the queue, which goes on to refuse by itself: give `queue: false` to leave that to them. A `bbr()`
+   * without a `load`, among those of an app, goes by the backlog that the app measures.
    *
    * @defaultValue none
    */
   readonly limits?: readonly Gate[] | undefined;
   /**
    * A queue in which calls wait for their turn, and which refuses those that would wait too long: options of one, a
-   * `dispatchQueue()`, or `false` for none. What limits let in comes here.
+   * `dispatchQueue()`, or `false` for none. What limits let in comes here, and its wait counts as theirs.
    *
-   * @defaultValue none; the servers of an app that name neither `limits` nor `queue` share one
+   * @defaultValue none; the servers of an app that say nothing of it share one, whatever their `limits`
    */
   readonly queue?: QueueChoice | undefined;
   /**
@@ -97,11 +100,12 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicy<Req, Res> {
 const parts = { protocol: undefined, recover: undefined, semantics: undefined, clock: systemClock } as const;
 
 function checkStack<Req, Res>(options: ServerStackOptions<Req, Res>): void {
+  checkGiven('serverStack', options);
   checkOptions('serverStack', { known: { ...serverPolicyDefaults, ...parts } }, options);
   checkProtocol('serverStack.protocol', options.protocol);
   if (typeof options.recover !== 'function')
-    throw new TypeError(`serverStack.recover must be a middleware, got ${String(options.recover)}`);
-  checkGates('serverStack.limits', options.limits);
+    throw wrongKind('serverStack.recover', 'a middleware', options.recover);
+  checkGates('serverStack.limits', options.limits, 'queue');
   checkMiddlewares('serverStack.use', options.use);
 }
 
@@ -122,7 +126,7 @@ export function serverStack<Req, Res>(
 ): Handler<Req, Res> {
   checkStack(options);
   const { protocol, clock = systemClock, limits = [], semantics, tracing, metrics } = options;
-  const queue = chosenQueue(options.queue, (given) =>
+  const queue = chosenQueue('serverStack', options.queue, (given) =>
     dispatchQueue({ ...given, clock: given.clock ?? clock }),
   );
   return compose<Req, Res>(

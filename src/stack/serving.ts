@@ -29,14 +29,28 @@ export interface ServeOptions {
    * @defaultValue `65_000`
    */
   readonly keepAliveTimeoutMs?: number | undefined;
+  /**
+   * Whether the server's calls are meant to be governed. An app that serves and has made no listener, by `listener`, `server`
+   * or an adapter, warns of that once (`KEELSON_UNGOVERNED`); `false` where that is meant, for example because it only answers
+   * health checks.
+   *
+   * @defaultValue `true`
+   */
+  readonly governed?: boolean | undefined;
 }
 
 /** Defaults of {@link ServeOptions}. */
-export const serveDefaults = { port: 0, host: undefined, keepAliveTimeoutMs: 65_000 } as const;
+export const serveDefaults = {
+  port: 0,
+  host: undefined,
+  keepAliveTimeoutMs: 65_000,
+  governed: true,
+} as const;
 
 /** {@link ServeOptions} with nothing left open. */
 export interface ServeSettings extends Place {
   readonly keepAliveTimeoutMs: number;
+  readonly governed: boolean;
 }
 
 function schemeOf(server: AnyHttpServer): string {
@@ -61,7 +75,10 @@ function keepAlive(server: AnyHttpServer, timeoutMs: number): void {
 }
 
 /** Listens, unless the server already does. Rejects with the platform's error, for example EADDRINUSE. */
-export async function listen(server: AnyHttpServer, settings: ServeSettings): Promise<Bound> {
+export async function listen(
+  server: AnyHttpServer,
+  settings: Omit<ServeSettings, 'governed'>,
+): Promise<Bound> {
   const { port, host, keepAliveTimeoutMs } = settings;
   if (!server.listening) {
     await new Promise<void>((resolve, reject) => {

@@ -36,17 +36,26 @@ export class Tournament {
 
   /** Changes one number. Below 0 is 0; what is no number is as high as can be. */
   set(place: number, number: number): void {
-    const { lowest, words, size, last } = this;
-    let at = size + place;
+    const { lowest, words, last } = this;
+    let at = (this.size + place) >>> 0;
     lowest[at] = number >= 0 && number < unbeatable ? number : number < 0 ? 0 : unbeatable;
-    words[2 * at + last] = ((words[2 * at + last] as number) & ~this.mask) | place;
+    const word = 2 * at + last;
+    words[word] = ((words[word] as number) & ~this.mask) | place;
     let low = lowest[at] as number;
-    for (; at > 1; at >>= 1) {
-      const other = lowest[at ^ 1] as number;
+    while (at > 1) {
+      let other = lowest[at ^ 1] as number;
       if (other < low) low = other;
+      at >>>= 1;
       // Above here it made no difference.
-      if (lowest[at >> 1] === low) return;
-      lowest[at >> 1] = low;
+      if (lowest[at] === low) return;
+      lowest[at] = low;
+      if (at === 1) return;
+      // The same again: what a turn of a loop costs here is as much as a match.
+      other = lowest[at ^ 1] as number;
+      if (other < low) low = other;
+      at >>>= 1;
+      if (lowest[at] === low) return;
+      lowest[at] = low;
     }
   }
 

@@ -21,7 +21,7 @@ function appOf(service: string, options: Partial<AppOptions> = {}): App {
 }
 
 const serverOf = (app: App, handler: HttpHandler, options = {}) =>
-  http.createServer(app.listener(handler, { limits: [], ...options }));
+  http.createServer(app.listener(handler, { queue: false, ...options }));
 
 /** Listens on the loopback and registers. */
 const serve = (app: App, handler: HttpHandler, options = {}) =>
@@ -829,7 +829,7 @@ describe('stop', () => {
       await new Promise<void>((resolve) => (finish = resolve));
       res.end('done');
     };
-    const server = http2.createServer(app.listener(handler, { limits: [] }));
+    const server = http2.createServer(app.listener(handler, { queue: false }));
     const { url, port } = await app.serve(server, { host: '127.0.0.1' });
     expect(url).toBe(`h2c://127.0.0.1:${port}`);
     const session = http2.connect(`http://127.0.0.1:${port}`);

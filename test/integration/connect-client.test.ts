@@ -307,6 +307,10 @@ describe('a call', () => {
     expect((await client.say({ value: '' })).value).toBe('none');
     expect((await say({ priority: 7 })).value).toBe('7');
     expect((await errorOf(say({ priority: 7.5 }))).cause).toBeInstanceOf(RangeError);
+    expect((await errorOf(say({ idempotant: true }))).message).toContain(
+      'governance.idempotant is not an option: did you mean idempotent? There are priority, key, idempotent, hedge',
+    );
+    expect((await errorOf(say({ timeoutMs: 5 }))).message).toContain('governance.timeoutMs is not an option');
     const once = createContextValues().set(governance, { idempotent: false });
     expect(await codeOf(client.look({ value: '' }, { contextValues: once }))).toBe(Code.Unavailable);
     expect(seen).toBe(1);

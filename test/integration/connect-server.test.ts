@@ -57,7 +57,7 @@ async function running(speech: Speech, handlers: GreeterImpl = {}, given: Given 
   const faults: FaultEvent[] = [];
   app.events.on('fault', (event) => faults.push(event));
   const record = recordingLimit(limit);
-  const interceptor = serverInterceptor(app, { limits: [record.gate], ...options });
+  const interceptor = serverInterceptor(app, { limits: [record.gate], queue: false, ...options });
   const routes = connectNodeAdapter({
     ...router,
     interceptors: [interceptor, ...(router?.interceptors ?? [])],
@@ -65,7 +65,7 @@ async function running(speech: Speech, handlers: GreeterImpl = {}, given: Given 
     routes: (to) => void to.service(Greeter, { ...echo, ...handlers }),
   });
   const outer = recordingLimit();
-  const handle = listener ? app.listener(routes as never, { limits: [outer.gate] }) : routes;
+  const handle = listener ? app.listener(routes as never, { limits: [outer.gate], queue: false }) : routes;
   const server = speech.httpVersion === '2' ? http2.createServer(handle) : http.createServer(handle);
   const { url, close } = await listening(server);
   const transport = speech.transport(url);
@@ -321,7 +321,7 @@ describe.each(speeches)('a server, asked by $name', (speech) => {
 
   it('does not pass on what a callee says of itself', async () => {
     const full: Gate = { code: 'OVERLOADED', tryAcquire: () => null };
-    const overloaded = await running(speech, {}, { limits: [full] });
+    const overloaded = await running(speech, {}, { limits: [full], queue: false });
     const app = createApp({
       service: 'between',
       endpoints: { greeter: [overloaded.url] },
@@ -478,7 +478,7 @@ describe('a server', () => {
     const { record, app } = await running(grpc);
     const { healthDefinition } = await import('keelson/grpc');
     expect(healthDefinition.Check.path).toMatch(/^\/grpc\.health\.v1\.Health\//);
-    const interceptor = serverInterceptor(app, { limits: [record.gate] });
+    const interceptor = serverInterceptor(app, { limits: [record.gate], queue: false });
     const answer = { stream: false };
     const handler = interceptor(async () => answer as never);
     const request = {
@@ -494,7 +494,7 @@ describe('a server', () => {
     closers.push(() => app.stop());
     const record = recordingLimit();
     const transport = createRouterTransport((to) => void to.service(Greeter, echo), {
-      router: { interceptors: [serverInterceptor(app, { limits: [record.gate] })] },
+      router: { interceptors: [serverInterceptor(app, { limits: [record.gate], queue: false })] },
     });
     const client = createClient(Greeter, transport);
     expect((await client.say({ value: 'x' })).value).toBe('hello x');

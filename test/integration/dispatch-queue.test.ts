@@ -92,14 +92,17 @@ async function http2Server(handler: Handler, options?: AppListenerOptions) {
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => `/${at}`);
 
 describe('the servers of an app', () => {
-  it('that name neither limits nor a queue run one dear call in a turn', async () => {
+  it.each<[string, AppListenerOptions]>([
+    ['say nothing of limits and queue', {}],
+    ['name limits alone', { limits: [bbr({ load: () => 0 })] }],
+  ])('that %s run one dear call in a turn', async (_how, options) => {
     const turnOf = turnCounter();
     const turns: number[] = [];
     const { port } = await http2Server((_req, res) => {
       turns.push(turnOf());
       spin(3);
       res.end('ok');
-    });
+    }, options);
     const answers = await wave(port, numbers(16));
     // On a slow machine the last ones would have to wait for too long.
     for (const { status } of answers) expect([200, 503]).toContain(status);
@@ -109,8 +112,8 @@ describe('the servers of an app', () => {
   });
 
   it.each<[string, AppListenerOptions]>([
-    ['name limits', { limits: [bbr({ load: () => 0 })] }],
     ['want none', { queue: false }],
+    ['want limits and none', { limits: [bbr({ load: () => 0 })], queue: false }],
   ])('that %s have no queue', async (_how, options) => {
     const turnOf = turnCounter();
     const turns: number[] = [];
@@ -150,7 +153,7 @@ describe('the servers of an app', () => {
     expect(queue.snapshot(0).running).toBe(0);
     const app = appOf();
     expect(() => app.listener(() => undefined, { queue: { budgetMs: -1 } })).toThrow(
-      'dispatchQueue.budgetMs',
+      'app.listener.queue.budgetMs',
     );
     expect(() => app.listener(() => undefined, { queue: 3 as never })).toThrow('queue must be');
   });

@@ -29,7 +29,7 @@ describe.each([
     governed = governedApp();
     const { app, record } = governed;
     const written = make();
-    written.use(governExpress(app, { limits: [record.gate], ...options }));
+    written.use(governExpress(app, { limits: [record.gate], queue: false, ...options }));
     write(written);
     return { ...governed, ...(await governed.listen(http.createServer(written))) };
   }
@@ -341,7 +341,10 @@ describe.each([
     const { url, settled } = await shop((s) => {
       const sub = make();
       sub.use(
-        governExpress((governed as GovernedApp).app, { limits: [(governed as GovernedApp).record.gate] }),
+        governExpress((governed as GovernedApp).app, {
+          limits: [(governed as GovernedApp).record.gate],
+          queue: false,
+        }),
       );
       sub.get('/orders/:id', (req, res) => res.end(callOf(req)?.operation));
       s.use('/sub', sub);
@@ -360,7 +363,7 @@ describe.each([
       res.once('close', closed);
       go = next;
     });
-    written.use(governExpress(app, { limits: [record.gate] }));
+    written.use(governExpress(app, { limits: [record.gate], queue: false }));
     const handler = vi.fn();
     written.use(handler);
     const { port } = await listen(http.createServer(written));
@@ -378,7 +381,7 @@ describe.each([
     governed = governedApp();
     const { app, record, listen } = governed;
     const written = make();
-    written.use(governExpress(app, { limits: [record.gate] }));
+    written.use(governExpress(app, { limits: [record.gate], queue: false }));
     const server = http.createServer(written);
     server.on('upgrade', (_req, socket) => {
       socket.end('HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n');

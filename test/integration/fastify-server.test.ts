@@ -24,7 +24,7 @@ async function shop(write: (shop: FastifyInstance) => unknown, options: AppListe
   governed = governedApp();
   const { app, record } = governed;
   const written = fastify();
-  written.register(governFastify(app, { limits: [record.gate], ...options }));
+  written.register(governFastify(app, { limits: [record.gate], queue: false, ...options }));
   await write(written);
   await written.ready();
   return { ...governed, shop: written, ...(await governed.listen(written.server)) };
@@ -202,7 +202,7 @@ it('runs on HTTP/2', async () => {
   governed = governedApp();
   const { app, record, settled, listen, faults } = governed;
   const written = fastify({ http2: true });
-  written.register(governFastify(app, { limits: [record.gate], timeoutMs: 50 }));
+  written.register(governFastify(app, { limits: [record.gate], queue: false, timeoutMs: 50 }));
   written.get('/users/:id', async (request) => callOf(request)?.operation);
   written.get('/slow', async () => {
     await vi.waitFor(() => expect(record.outcomes).toHaveLength(2), { interval: 5 });

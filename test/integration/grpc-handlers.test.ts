@@ -32,7 +32,9 @@ async function running(
   const faults: FaultEvent[] = [];
   app.events.on('fault', (event) => faults.push(event));
   const limit = concurrency({ limit: 4 });
-  const server = new grpc.Server({ interceptors: [governServer(app, { limits: [limit] }), ...interceptors] });
+  const server = new grpc.Server({
+    interceptors: [governServer(app, { limits: [limit], queue: false }), ...interceptors],
+  });
   server.addService(greeter, governHandlers<GreeterHandlers>(handlers as GovernedHandlers<GreeterHandlers>));
   const port = await new Promise<number>((resolve) =>
     server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (_, bound) => resolve(bound)),

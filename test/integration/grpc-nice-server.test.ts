@@ -71,9 +71,9 @@ async function running(handlers: Partial<Greeter> = {}, options: GovernServerOpt
   const warned: unknown[] = [];
   vi.spyOn(process, 'emitWarning').mockImplementation((warning) => void warned.push(warning));
   const limit = concurrency({ limit: 4 });
-  const server = createServer({ interceptors: [governServer(app, { limits: [limit], ...options })] }).use(
-    governMiddleware(),
-  );
+  const server = createServer({
+    interceptors: [governServer(app, { limits: [limit], queue: false, ...options })],
+  }).use(governMiddleware());
   server.add(greeter, { ...echo, ...handlers });
   server.add(...niceHealth(app));
   const { port } = await app.serve(grpcServer(server), { host: '127.0.0.1' });
@@ -248,7 +248,7 @@ describe('the middleware', () => {
   it('lets others of the user stand beside it, on both ends', async () => {
     const app = createApp({ service: 'greeter', signals: false });
     const order: string[] = [];
-    const server = createServer({ interceptors: [governServer(app, { limits: [] })] })
+    const server = createServer({ interceptors: [governServer(app, { queue: false })] })
       .use(governMiddleware())
       .use(async function* own<Request, Response>(
         call: ServerMiddlewareCall<Request, Response>,

@@ -46,7 +46,7 @@ async function running(
   const limit = concurrency({ limit: 100 });
   const server = new grpc.Server({
     ...wire,
-    interceptors: [governServer(app, { limits: [limit], ...options })],
+    interceptors: [governServer(app, { limits: [limit], queue: false, ...options })],
   });
   const all: Partial<GreeterHandlers> = {
     Say: ({ request }, callback) => callback(null, request),
@@ -337,7 +337,7 @@ describe('a client', () => {
   it('that is refused and goes on to send is heard no more', async () => {
     let read = 0;
     const gate = { code: 'OVERLOADED' as const, tryAcquire: () => null };
-    const at = await running({ Collect: () => void read++ }, { limits: [gate] });
+    const at = await running({ Collect: () => void read++ }, { limits: [gate], queue: false });
     const stream = open(await session(at.port), '/test.Greeter/Collect');
     const answer = answerOf(stream);
     for (let i = 0; i < 50; i++) stream.write(frame({ text: 'x'.repeat(10_000) }));

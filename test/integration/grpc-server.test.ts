@@ -67,7 +67,7 @@ async function running(
   const limit = concurrency({ limit: 4 });
   const server = new grpc.Server({
     ...wire,
-    interceptors: [governServer(app, { limits: [limit], ...options })],
+    interceptors: [governServer(app, { limits: [limit], queue: false, ...options })],
   });
   server.addService(greeter, { ...echo, ...(handlers as GreeterHandlers) });
   const port = await new Promise<number>((resolve, reject) =>
@@ -198,7 +198,7 @@ describe('a limiter', () => {
     let read = 0;
     const full = { code: 'OVERLOADED' as const, tryAcquire: () => null, retryAfterMs: () => 120.5 };
     const app = createApp({ service: 'greeter', signals: false });
-    const server = new grpc.Server({ interceptors: [governServer(app, { limits: [full] })] });
+    const server = new grpc.Server({ interceptors: [governServer(app, { limits: [full], queue: false })] });
     const Say = {
       ...greeter.Say,
       requestDeserialize: (bytes: Buffer) => JSON.parse(String(++read && bytes)),
@@ -247,7 +247,7 @@ describe('a limiter', () => {
       { by: 'key' },
     );
     const key = ({ metadata }: { metadata: grpc.Metadata }) => metadata.get('x-tenant')[0] as string;
-    const { client } = await running({}, { limits: [gate], key });
+    const { client } = await running({}, { limits: [gate], queue: false, key });
     expect((await say(client, {}, { metadata: { 'x-tenant': 'acme' } })).code).toBe(
       status.RESOURCE_EXHAUSTED,
     );

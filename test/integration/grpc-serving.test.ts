@@ -55,7 +55,10 @@ function serverOf(
   wire: grpc.ServerOptions = {},
 ) {
   const limit = concurrency({ limit: 10 });
-  const server = new grpc.Server({ ...wire, interceptors: [governServer(app, { limits: [limit] })] });
+  const server = new grpc.Server({
+    ...wire,
+    interceptors: [governServer(app, { limits: [limit], queue: false })],
+  });
   server.addService(greeter, implementation as grpc.UntypedServiceImplementation);
   addHealth(server, app, { services: ['test.Greeter'] });
   const inflight = () => limit.snapshot(performance.now()).inflight;
@@ -410,7 +413,7 @@ describe('the health service', () => {
         return null;
       },
     };
-    const server = new grpc.Server({ interceptors: [governServer(app, { limits: [full] })] });
+    const server = new grpc.Server({ interceptors: [governServer(app, { limits: [full], queue: false })] });
     server.addService(greeter, handlers as grpc.UntypedServiceImplementation);
     addHealth(server, app);
     const { port } = await app.serve(grpcServer(server), { host });

@@ -23,7 +23,7 @@ const mine = new RangeError('mine');
 
 function govern(written: Hono, options: AppListenerOptions = {}): GovernedApp {
   governed = governedApp();
-  written.use(governHono(governed.app, { limits: [governed.record.gate], ...options }));
+  written.use(governHono(governed.app, { limits: [governed.record.gate], queue: false, ...options }));
   return governed;
 }
 

@@ -46,7 +46,7 @@ async function running(handler: HttpHandler, options: AppListenerOptions = {}): 
   const app = createApp({ service: 'shop', signals: false });
   const faults: FaultEvent[] = [];
   app.events.on('fault', (event) => faults.push(event));
-  const server = http.createServer(app.listener(handler, { limits: [], ...options }));
+  const server = http.createServer(app.listener(handler, { queue: false, ...options }));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closers.push(async () => {
     server.closeAllConnections();
@@ -743,7 +743,7 @@ describe('Expect: 100-continue', () => {
 
   it('is left to Node where our listener is not that of the server', async () => {
     const app = createApp({ service: 'shop', signals: false });
-    const listener = app.listener((_req, res) => void res.end('served'), { limits: [] });
+    const listener = app.listener((_req, res) => void res.end('served'), { queue: false });
     const server = http.createServer((req, res) => listener(req, res));
     closers.push(() => app.stop());
     const { port } = await app.serve(server, { host: '127.0.0.1' });
@@ -973,7 +973,7 @@ describe('HTTP/2', () => {
     const app = createApp({ service: 'shop', signals: false });
     const faults: FaultEvent[] = [];
     app.events.on('fault', (event) => faults.push(event));
-    const server = http2.createServer(app.listener(handler, { limits: [], ...options }));
+    const server = http2.createServer(app.listener(handler, { queue: false, ...options }));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     closers.push(() => {

@@ -24,7 +24,7 @@ const mine = new RangeError('mine');
 function govern(written: Koa, options: AppListenerOptions = {}): GovernedApp {
   governed = governedApp();
   written.silent = true;
-  written.use(governKoa(governed.app, { limits: [governed.record.gate], ...options }));
+  written.use(governKoa(governed.app, { limits: [governed.record.gate], queue: false, ...options }));
   return governed;
 }
 

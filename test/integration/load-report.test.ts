@@ -165,6 +165,45 @@ describe('over HTTP', () => {
     await held.body?.cancel();
   });
 
+  const callees = 'cpu=0.99, inflight=9999';
+  it.each<[string, (res: http.ServerResponse) => unknown]>([
+    ['set', (res) => res.setHeader('X-Keelson-Load', callees).setHeader('x-own', '1')],
+    ['in a record', (res) => res.writeHead(200, { 'x-own': '1', 'X-Keelson-Load': callees })],
+    [
+      'in a record beside others that are set',
+      (res) => res.setHeader('x-own', '1').writeHead(200, { 'x-keelson-load': callees }),
+    ],
+    ['in turn', (res) => res.writeHead(200, ['X-Keelson-Load', callees, 'x-own', '1'])],
+    [
+      'in pairs',
+      (res) =>
+        res.writeHead(200, [
+          ['x-own', '1'],
+          ['X-Keelson-Load', callees],
+        ] as never),
+    ],
+    ['alone in pairs', (res) => res.writeHead(200, [['x-keelson-load', callees]] as never)],
+    [
+      'beside a value of that name',
+      (res) => res.writeHead(200, ['x-own', '1', 'x-other', 'x-keelson-load', 'x-keelson-load', callees]),
+    ],
+  ])('never that of a callee whose answer is passed on, %s', async (how, pass) => {
+    for (const options of [{}, { reportLoad: false }, { trust: false }] as const) {
+      const listener = appOf('shop').listener((_, res) => {
+        pass(res);
+        res.end('b');
+      }, options);
+      const headers = await ask(await httpServer(listener as http.RequestListener));
+      expect(headers.get('x-own')).toBe(how === 'alone in pairs' ? null : '1');
+      const told = headers.get('x-keelson-load');
+      if ('trust' in options || 'reportLoad' in options) expect(told).toBeNull();
+      else {
+        expectLoad(parseLoad(told));
+        expect(told).not.toContain(callees);
+      }
+    }
+  });
+
   it('with the share that it lets in, while it refuses', async () => {
     const app = appOf('shop');
     const listener = app.listener((_, res) => void res.writeHead(200).flushHeaders(), {
@@ -310,6 +349,34 @@ describe('over gRPC', () => {
     expectLoad(parseLoad(String(told.metadata.get('x-keelson-load')[0])));
   });
 
+  it('nor that of one whose headers and trailers are', async () => {
+    const passed = new grpc.Metadata();
+    passed.set('x-keelson-load', 'cpu=1, inflight=9999');
+    passed.set('x-own', '1');
+    const passing: typeof echo = {
+      ...echo,
+      Say: (call, callback) => {
+        call.sendMetadata(passed);
+        callback(null, { text: 'a' }, passed);
+      },
+    };
+    for (const options of [{ trust: false }, { reportLoad: false }, {}] as const) {
+      const client = clientOf(await serving(options, passing));
+      const [headers, metadata] = (await new Promise<grpc.Metadata[]>((resolve) => {
+        const heard: grpc.Metadata[] = [];
+        const call = client.Say({}, new grpc.Metadata(), {}, () => undefined);
+        call.on('metadata', (early) => heard.push(early));
+        call.on('status', ({ metadata: late }) => resolve([...heard, late]));
+      })) as [grpc.Metadata, grpc.Metadata];
+      expect([headers.get('x-own'), metadata.get('x-own')]).toEqual([['1'], ['1']]);
+      expect(headers.get('x-keelson-load')).toEqual([]);
+      const told = metadata.get('x-keelson-load');
+      if ('trust' in options || 'reportLoad' in options) expect(told).toEqual([]);
+      else expectLoad(parseLoad(told.map(String).join()));
+    }
+    expect(passed.get('x-keelson-load')).toHaveLength(1);
+  });
+
   it('without touching trailers that several calls share', async () => {
     const shared = new grpc.Metadata();
     shared.set('x-own', '1');
@@ -374,6 +441,27 @@ describe.each(speeches)('over $name', (speech) => {
     const { told, client } = await clientOf({ trust: false }, failing);
     const error = await client.say({ value: 'you' }).catch((thrown: ConnectError) => thrown);
     expect((error as ConnectError).metadata.get('x-own')).toBe('1');
+    expect(told).toEqual([]);
+  });
+
+  it('nor that of one whose headers and trailers are', async () => {
+    const say: GreeterImpl['say'] = ({ value }, context) => {
+      for (const passed of [context.responseHeader, context.responseTrailer]) {
+        passed.set('x-keelson-load', 'cpu=1, inflight=9999');
+        passed.set('x-own', '1');
+      }
+      return { value };
+    };
+    const { told, client } = await clientOf({ reportLoad: false }, { say });
+    const seen: (string | null)[] = [];
+    await client.say(
+      { value: 'you' },
+      {
+        onHeader: (headers) => seen.push(headers.get('x-own'), headers.get('x-keelson-load')),
+        onTrailer: (headers) => seen.push(headers.get('x-own'), headers.get('x-keelson-load')),
+      },
+    );
+    expect(seen).toEqual(['1', null, '1', null]);
     expect(told).toEqual([]);
   });
 

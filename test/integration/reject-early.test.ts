@@ -58,7 +58,7 @@ async function running({ wrap, server: settings = {}, ...options }: Setting = {}
   const rejected: RejectedEvent[] = [];
   app.events.on('rejected', (event) => rejected.push(event));
   const gate = new Switch();
-  const listener = app.listener(hello, { limits: [gate], ...options });
+  const listener = app.listener(hello, { limits: [gate], queue: false, ...options });
   const server = http.createServer(settings, wrap?.(listener) ?? listener);
   let heard = 0;
   const emit = server.emit.bind(server);
@@ -149,6 +149,16 @@ describe('a listener that answers alone', () => {
     expect(rejected[0]).toMatchObject({ service: 'shop', code: 'OVERLOADED' });
   });
 
+  it('loses none of the count when the app stops', async () => {
+    const { app, server, port, rejected } = await running();
+    await oneByOne(await client(port), [get, get]);
+    expect(rejected).toEqual([]);
+    const told = app.stop();
+    server.closeAllConnections();
+    await told;
+    expect(rejected).toEqual([{ service: 'shop', code: 'OVERLOADED', count: 2 }]);
+  });
+
   it('answers health checks whatever the load', async () => {
     const { port } = await running({ health: true });
     const got = await oneByOne(await client(port), [get, rawGet('/healthz'), get, rawGet('/readyz')]);
@@ -167,7 +177,7 @@ describe('a listener that answers alone', () => {
       asked++;
       throw new Error('broken');
     };
-    const { port } = await running({ limits: [gate] });
+    const { port } = await running({ limits: [gate], queue: false });
     const got = await oneByOne(await client(port), [get, get]);
     expect(count(got, ' 503 ')).toBe(2);
     expect(asked).toBe(2);
@@ -346,7 +356,7 @@ describe('HTTP/2', () => {
   async function session(options: AppListenerOptions = {}) {
     const app = createApp({ service: 'shop', signals: false });
     const gate = new Switch();
-    const server = http2.createServer(app.listener(hello, { limits: [gate], ...options }));
+    const server = http2.createServer(app.listener(hello, { limits: [gate], queue: false, ...options }));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
@@ -418,7 +428,7 @@ describe('limits that can tell', () => {
       });
       res.end('hello');
     };
-    const server = http.createServer(app.listener(waits, { limits: [limit] }));
+    const server = http.createServer(app.listener(waits, { limits: [limit], queue: false }));
     const { port } = await app.serve(server, { host: '127.0.0.1' });
     closers.push(async () => {
       server.closeAllConnections();

@@ -254,6 +254,23 @@ describe('three tiers', () => {
     expect(counts()).toEqual({ top: 1, middle: 2 });
   });
 
+  it('retry what a tier fails by itself after it has found another way', async () => {
+    const bottom = await broken((req, res) => void res.writeHead(req.url === '/' ? 500 : 200).end('else'));
+    const middleApp = tier('middle', bottom);
+    const middle = await open(
+      http.createServer(
+        middleApp.listener(async (_req, res) => {
+          count('middle');
+          await ask(middleApp).catch(() => undefined);
+          await (await middleApp.fetch('below', plain)('/else')).text();
+          res.writeHead(500).end();
+        }),
+      ),
+    );
+    await expect(ask(tier('user', middle))).rejects.toThrow();
+    expect(counts()).toEqual({ middle: 2, bottom: 6 });
+  });
+
   it('say nothing of retries when all went well in the end', async () => {
     let nth = 0;
     const bottom = await broken((_req, res) => void res.writeHead(++nth === 1 ? 500 : 200).end('well'));

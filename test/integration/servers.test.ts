@@ -113,7 +113,7 @@ async function open(framework: Framework, { limit, users, ...options }: ShopOpti
       },
     }),
   );
-  const server = await framework.make(app, counted, { limits: [record.gate], ...options });
+  const server = await framework.make(app, counted, { limits: [record.gate], queue: false, ...options });
   const port = await listen(server);
   closers.push(async () => {
     server.closeAllConnections();
@@ -355,7 +355,7 @@ describe.each(frameworks)('$name', (framework) => {
     const slow = hold();
     const record = recordingLimit();
     const routes: Route[] = [{ method: 'GET', path: '/slow', run: ({ call }) => slow.run(call) }];
-    const server = await framework.make(app, routes, { limits: [record.gate] });
+    const server = await framework.make(app, routes, { limits: [record.gate], queue: false });
     const { url } = await app.serve(server, { host: '127.0.0.1' });
     const inFlight = fetch(`${url}/slow`);
     await vi.waitFor(() => expect(slow.started).toHaveLength(1));
@@ -396,7 +396,7 @@ describe.each(frameworks.slice(1))('$name in a listener that is governed', (fram
         },
       },
     ];
-    const framed = await framework.make(app, routes, { limits: [inner.gate] });
+    const framed = await framework.make(app, routes, { limits: [inner.gate], queue: false });
     const listened: Call[] = [];
     const server = http.createServer(
       app.listener(
@@ -404,7 +404,7 @@ describe.each(frameworks.slice(1))('$name in a listener that is governed', (fram
           listened.push(call);
           framed.emit('request', req, res);
         },
-        { limits: [outer.gate] },
+        { limits: [outer.gate], queue: false },
       ),
     );
     const port = await listen(server);

@@ -1,5 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
-import { createApp } from 'keelson';
+import { type App, createApp } from 'keelson';
 import type { Balancer } from 'keelson/balancer';
 import { type Call, type Endpoint, type Middleware, noticeStart } from 'keelson/core';
 import {
@@ -8,6 +8,7 @@ import {
   governedClient,
   governHandlers,
   governServer,
+  type ServerSource,
 } from 'keelson/grpc';
 import { describe, expect, it, vi } from 'vitest';
 import {
@@ -25,8 +26,15 @@ const { apps, closers } = tidied();
 const Greeter = grpc.makeClientConstructor(greeter, 'Greeter');
 const id = '0b7e3f52-9d1c-4c55-8a41-5f2f3b7a9c01';
 
-const loaded = new grpc.Metadata();
-loaded.set('x-keelson-load', 'backlog=50, service=5, rate=150');
+/** A server of an app that is always as loaded. */
+const loaded = (app: App): ServerSource => ({
+  service: app.service,
+  server: (options, handler) => {
+    const recover: typeof options.recover = (tell) =>
+      options.recover(tell, () => ({ backlogMs: 50, serviceMs: 5, perSecond: 150 }));
+    return app.server({ ...options, recover }, handler);
+  },
+});
 
 /** A governed server with a line before its handlers. */
 async function replica(name: string, own: Partial<GreeterHandlers> = {}) {
@@ -43,14 +51,14 @@ async function replica(name: string, own: Partial<GreeterHandlers> = {}) {
         return next(exchange, call);
       });
   const server = new grpc.Server({
-    interceptors: [governServer(app, { use: [use], limits: [], reportLoad: false })],
+    interceptors: [governServer(loaded(app), { use: [use], queue: false })],
   });
   const handlers: GreeterHandlers = {
     ...echo,
     Say: ({ request, metadata }, callback) => {
       ran.push(request.text ?? '');
       marks.push(...metadata.get('x-keelson-tied'));
-      callback(null, { text: name }, loaded);
+      callback(null, { text: name });
     },
     ...own,
   };
@@ -166,7 +174,7 @@ describe('tied requests over gRPC', () => {
       const own = new grpc.Metadata();
       own.set('x-own', 'yes');
       call.sendMetadata(own);
-      callback(null, { text: 'own' }, loaded);
+      callback(null, { text: 'own' });
     };
     const { port } = await replica('a', { Say });
     const client = greeterClient(port);

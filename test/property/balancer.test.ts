@@ -151,7 +151,9 @@ describe('p2c', () => {
   it('compares two different endpoints, whatever the generator', () => {
     const compared: string[] = [];
     const meter = ({ id }: Endpoint): LoadMeter => ({
-      start: () => ({ observe: () => undefined, release: () => undefined }),
+      start: () => undefined,
+      answer: () => undefined,
+      end: () => undefined,
       load: () => {
         compared.push(id);
         return 1;

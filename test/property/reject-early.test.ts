@@ -47,7 +47,12 @@ interface Side {
 async function side(rejectEarly: boolean): Promise<Side> {
   const app = createApp({ service: 'shop', signals: false });
   const server = http.createServer(
-    app.listener(handler, { limits: [refusesNo], routes: ['/no/:id', '/yes/:id'], rejectEarly }),
+    app.listener(handler, {
+      limits: [refusesNo],
+      queue: false,
+      routes: ['/no/:id', '/yes/:id'],
+      rejectEarly,
+    }),
   );
   let made = 0;
   const count = (message: unknown): void => {

@@ -179,6 +179,9 @@ describe('the balancing study', () => {
       'C',
       'D',
       'E',
+      'awaiting',
+      'pools',
+      'mixed-operations',
     ]);
     expect(new Set(scenarios.map(({ id }) => id)).size).toBe(scenarios.length);
     const tasks = tasksOf({ quick: false, seed: 1 });

@@ -1,7 +1,7 @@
 import { html } from '../markup.mjs';
 import { linear } from './scale.mjs';
 
-/** @typedef {{ readonly name: string, readonly value: number | undefined, readonly text: string, readonly ours?: boolean }} Bar */
+/** @typedef {{ readonly name: string, readonly value: number | undefined, readonly text: string, readonly ours?: boolean, readonly range?: readonly [number, number] | undefined }} Bar `range`: between which values it was found */
 /**
  * @typedef {object} BarChart
  * @property {string} title for those who cannot see it
@@ -25,12 +25,15 @@ export function barChart({ title, bars, max, rules = [] }) {
   const bottom = top + bars.length * rowHeight;
   const room = Math.floor((labels - 8) / charWidth);
   return html`<svg viewBox="0 0 ${width} ${bottom + 4}" role="img" aria-label="${title}">
-${bars.map(({ name, value, text, ours }, nth) => {
+${bars.map(({ name, value, text, ours, range }, nth) => {
   const y = top + nth * rowHeight;
   const end = scale.at(value ?? 0);
   return html`<text x="${(labels - 6).toFixed(1)}" y="${y + 13}" text-anchor="end"${ours && html` class="value"`}><title>${name}</title>${
     name.length > room ? `${name.slice(0, room - 1)}…` : name
-  }</text><rect class="bar ${ours ? 't1' : 'peer'}" x="${labels.toFixed(1)}" y="${y + 3}" width="${(end - labels).toFixed(1)}" height="${rowHeight - 6}" rx="1.5"/><text class="value" x="${(end + 4).toFixed(1)}" y="${y + 13}">${text}</text>`;
+  }</text><rect class="bar ${ours ? 't1' : 'peer'}" x="${labels.toFixed(1)}" y="${y + 3}" width="${(end - labels).toFixed(1)}" height="${rowHeight - 6}" rx="1.5"/>${
+    range &&
+    html`<line class="range" x1="${scale.at(range[0]).toFixed(1)}" x2="${scale.at(range[1]).toFixed(1)}" y1="${y + 9.5}" y2="${y + 9.5}"/>`
+  }<text class="value" x="${(Math.max(end, scale.at(range?.[1] ?? 0)) + 4).toFixed(1)}" y="${y + 13}">${text}</text>`;
 })}
 <line class="axis" x1="${labels.toFixed(1)}" x2="${labels.toFixed(1)}" y1="${top}" y2="${bottom}"/>
 ${rules.map(

@@ -41,6 +41,12 @@ export const legend = (lines) =>
       html`<li class="t${nth + 1}"><svg viewBox="0 0 26 8" aria-hidden="true"><polyline points="0,4 26,4" ${looks(line, nth)}/></svg>${line.name}</li>`,
   )}</ul>`;
 
+/** At the right edge there is no room for half of it beyond. @param {number} at @param {string} text */
+const underTick = (at, text) =>
+  at > edge.right - 6
+    ? html`<text x="${width - 2}" y="${edge.bottom + 17}" text-anchor="end">${text}</text>`
+    : html`<text x="${at.toFixed(1)}" y="${edge.bottom + 17}" text-anchor="middle">${text}</text>`;
+
 /** @param {LineChart} chart */
 export function lineChart({ title, x, y, lines, bands = [], dots = false }) {
   const { left, right, top, bottom } = edge;
@@ -70,7 +76,7 @@ ${up.ticks.map(
 )}
 ${across.ticks.map(
   ({ value, text }) =>
-    html`<line class="axis" x1="${digit(across.at(value))}" x2="${digit(across.at(value))}" y1="${bottom}" y2="${bottom + 4}"/><text x="${digit(across.at(value))}" y="${bottom + 17}" text-anchor="middle">${text}</text>`,
+    html`<line class="axis" x1="${digit(across.at(value))}" x2="${digit(across.at(value))}" y1="${bottom}" y2="${bottom + 4}"/>${underTick(across.at(value), text)}`,
 )}
 <line class="axis" x1="${left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>
 <text x="${right}" y="${height - 6}" text-anchor="end">${x.label}</text><text x="2" y="10">${y.label}</text>

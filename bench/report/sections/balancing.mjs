@@ -15,8 +15,16 @@ const millis = (ms) => (ms >= 1000 ? 'TO' : ms.toFixed(0));
 /** @param {Cell} cell */
 const latencies = ({ p50, p99, p999, errors }) =>
   `${[p50, p99, p999].map(millis).join('/')}${errors > 0 ? ` (${(errors * 100).toPrecision(2)})` : ''}`;
+/** @param {number} gap */
+const percent = (gap) => (gap < 0 ? 'below 0' : `${(gap * 100).toFixed(0)} %`);
 /** @param {Cell} cell */
-const gapText = ({ gap }) => (gap < 0 ? 'below 0' : `${(gap * 100).toFixed(0)} %`);
+const gapText = ({ gap }) => percent(gap);
+/** With the least and the most of all seeds, where they differ as printed. @param {(value: number) => string} show @param {string} field */
+const withRange = (show, field) => (/** @type {Cell} */ cell) => {
+  const median = show(cell[field]);
+  const ends = cell['ranges']?.[field]?.map(show);
+  return ends === undefined || ends[0] === ends[1] ? median : `${median} (${ends[0]} to ${ends[1]})`;
+};
 
 /** Some that others are known by, as long as they were run. */
 const known = [
@@ -45,7 +53,7 @@ const nines = (cell) =>
         /** @type {[number, number]} */ ([-Math.log10(1 - Number(`0.${key.slice(1)}`)), value]),
     )
     .sort(([one], [other]) => one - other);
-const ninesTicks = [50, 90, 99, 99.9].map((percent) => ({
+const ninesTicks = [50, 90, 99, 99.9, 99.99].map((percent) => ({
   value: -Math.log10(1 - percent / 100),
   text: `p${percent}`,
 }));
@@ -57,12 +65,15 @@ function distribution(cells, place, model) {
     const cell = here.find((one) => lineOf(one) === name);
     return cell === undefined ? [] : [{ name, ours: name.startsWith(model.judged), points: nines(cell) }];
   });
-  const [first = 0.3, last = 3] = [ninesTicks[0]?.value, ninesTicks.at(-1)?.value];
-  const values = lines.flatMap(({ points }) => points.map(([, ms]) => ms));
+  const points = lines.flatMap((line) => line.points);
+  const values = points.map(([, ms]) => ms);
+  const last = Math.max(3, ...points.map(([nines]) => nines));
+  // A hair more: what is computed from the name of a quantile is not the same to the last bit.
+  const ticks = ninesTicks.filter(({ value }) => value <= last + 1e-9);
   const title = `Latency at ${place} of capacity`;
   const chart = lineChart({
     title,
-    x: { label: 'share of calls', min: first, max: last, ticks: ninesTicks },
+    x: { label: 'share of calls', min: ninesTicks[0]?.value ?? 0, max: last, ticks },
     y: { label: 'ms', min: Math.min(...values, 5), max: Math.max(...values, 50), log: true },
     lines,
     dots: true,
@@ -79,7 +90,12 @@ function gaps(cells, place, model) {
       const cell = here.find((one) => lineOf(one) === name);
       return cell === undefined
         ? []
-        : [{ name, value: cell['gap'], text: gapText(cell), ours: name.startsWith(model.judged) }];
+        : [
+            {
+              ...{ name, value: cell['gap'], text: gapText(cell), range: cell['ranges']?.gap },
+              ours: name.startsWith(model.judged),
+            },
+          ];
     });
   const title = `p99 gap closed, ${place}`;
   return figure(
@@ -138,7 +154,12 @@ ${table(own, source, { caption: 'p50/p99/p999 in ms, and failed calls in %', sho
 ${table(
   own.filter((/** @type {Cell} */ cell) => typeof cell['gap'] === 'number'),
   source,
-  { caption: 'p99 gap closed', show: gapText },
+  { caption: 'p99 gap closed', show: withRange(percent, 'gap') },
+)}
+${table(
+  own.filter((/** @type {Cell} */ cell) => cell['ranges']?.p99 !== undefined),
+  source,
+  { caption: 'p99 in ms: median, and the least and the most of all seeds', show: withRange(millis, 'p99') },
 )}
 ${table(
   own.filter((/** @type {Cell} */ cell) => cell['copies'] > 0 || cell['messages'] > 0),

@@ -87,7 +87,7 @@ function pictures(outages) {
 
 /** @param {Source} source @param {Source | undefined} series */
 export function breakingSection(source, series) {
-  const { chosen, keptBack = [], operations = [], seeds } = source.data;
+  const { chosen, keptBack = [], operations = [], sheds = [], seeds } = source.data;
   const chosenRows = chosen.map((/** @type {any} */ one) => [
     one.name,
     ...one.outages.map((/** @type {any} */ at) => `${at.wasted} / ${fixed(at.recoveryS, 1)}`),
@@ -118,6 +118,23 @@ ${dataTable(
     ],
     rows: chosenRows,
     ours: isOurs,
+  },
+  source,
+)}
+${dataTable(
+  {
+    caption:
+      'A callee that sheds what is too much: used, of what it does for those who send all / wasted for each that was served / share of the time that breakers are open',
+    heads: [
+      ...['asked, in times of what it can do', 'clients', 'the callee tells'],
+      ...(sheds[0]?.found.map((/** @type {any} */ one) => one.name) ?? []),
+    ],
+    rows: sheds.map((/** @type {any} */ { factor, clients, telling, found }) => [
+      ...[factor === undefined ? 'what others leave' : `${factor} ×`, String(clients), telling],
+      ...found.map(
+        (/** @type {any} */ one) => `${fixed(one.used)} / ${fixed(one.wasted)} / ${fixed(one.open)}`,
+      ),
+    ]),
   },
   source,
 )}

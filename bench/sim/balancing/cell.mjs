@@ -32,6 +32,7 @@ import { Tally } from './tally.mjs';
  * @property {number} [availability] part of the speed that is left on average by what `live` does
  * @property {number} [meanRate] mean of what `live` sets the rate to
  * @property {(random: Random) => number} [work] CPU time of one call at speed 1; an exponential distribution if absent
+ * @property {(random: Random) => number} [waiting] how long a call waits for something else than the thread; lognormal around 4 ms if absent
  * @property {(clients: number) => readonly number[]} [shares] part of the calls of each client; equal if absent
  * @property {(stage: Stage) => void} [live] what happens besides calls
  * @property {(client: number) => string} [zone] where a client is
@@ -152,6 +153,7 @@ export function runCell({ scenario, load, rule, transport, seed, seconds }) {
   });
 
   const work = scenario.work ?? ((/** @type {Random} */ from) => exponential(from, workMs));
+  const waiting = scenario.waiting ?? ((/** @type {Random} */ from) => lognormal(from, ioMs, ioSigma));
   const capacity = replicas.reduce((sum, { plan }) => sum + plan.speed * plan.threads, 0) / workMs;
   const perMs = (capacity * load * (scenario.availability ?? 1)) / (scenario.meanRate ?? 1);
   const chooses = chooser(clients, scenario.shares?.(clients.length));
@@ -162,15 +164,7 @@ export function runCell({ scenario, load, rule, transport, seed, seconds }) {
   const wire = wireOf(draw('wire'));
   const arrive = (/** @type {number} */ now) => {
     const client = chooses(callers());
-    const call = new Call(
-      client,
-      now,
-      work(jobs),
-      lognormal(pauses, ioMs, ioSigma),
-      wire(),
-      wire(),
-      now >= warmUpMs,
-    );
+    const call = new Call(client, now, work(jobs), waiting(pauses), wire(), wire(), now >= warmUpMs);
     client.begin(call, now);
     const next = now + exponential(arrivals, 1 / (perMs * rate));
     if (next < untilMs) world.at(next, arrive);

@@ -27,7 +27,9 @@ const knowing = (cost) => (streams, _client, fleet) =>
 
 /** Calls in the queue for the CPU, over the speed; one that stands still has none. @param {Replica} replica */
 const queue = (replica) =>
-  (replica.queued + replica.awaited + 1) / ((replica.paused ? 1e-6 : replica.speed) * replica.threads.length);
+  (replica.queued + replica.awaited + 1) /
+    ((replica.paused ? 1e-6 : replica.speed) * replica.threads.length) +
+  replica.awaitsMs(4) / 3;
 
 /** Exact work, and the rest of a pause. @param {Replica} replica @param {number} now */
 const work = (replica, now) =>

@@ -32,17 +32,20 @@ const everything = [
 ];
 const some = [...yardsticks, ...ways];
 /** @type {readonly Line[]} */
-const more = [...some, ...by('single', ['C3, full scan', 'round robin'])];
+const more = [...some, ...by('single', ['leastLoad responseTime', 'C3, full scan', 'round robin'])];
 
 /**
  * @param {import('./cell.mjs').Scenario} scenario @param {number} load
  * @returns {readonly Line[]}
  */
-function linesOf({ chosenOn, id, seconds }, load) {
-  if (!chosenOn) return seconds === undefined ? more : some;
+function linesOf({ id, seconds }, load) {
+  if (!letters.test(id)) return seconds === undefined ? more : some;
   if (load < 0.7) return some;
   return id === 'E' ? [...everything, ...by('retried', [base]), ...retries] : everything;
 }
+
+/** The scenarios of which every cell has every line. */
+const letters = /^[A-E]$/;
 
 const fullSeconds = 10;
 const keptBackSeconds = 6;

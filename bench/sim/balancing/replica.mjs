@@ -8,6 +8,8 @@ import { Thread } from './thread.mjs';
  * @property {number} [threads] processes behind one address, each with its own queue; a call comes to any of them
  * @property {number} [weight] as registered; 100 is the usual
  * @property {string} [zone]
+ * @property {number} [wait] how much longer than usual its calls wait for something else than the thread, as a factor
+ * @property {number} [connections] to that something: how many may wait for it at a time, others wait for them in the order they came
  * @property {boolean} [holdsAnswers] a pause also keeps answers back of which only the I/O was left
  */
 
@@ -33,6 +35,10 @@ export class Replica {
   #inside = new Set();
   /** @type {Attempt[]} */
   #held = [];
+  /** Calls that have a connection, and those that wait for one. */
+  #connected = 0;
+  /** @type {Attempt[]} */
+  #line = [];
   /** Called when its queue has become empty. @type {((replica: Replica, now: number) => void)[]} */
   onIdle = [];
   /** Recent latencies as the server sees them, for rules that probe. @type {((attempt: Attempt, now: number) => void)[]} */
@@ -76,6 +82,11 @@ export class Replica {
     let sum = 0;
     for (const thread of this.threads) sum += thread.queued;
     return sum;
+  }
+  /** What its calls wait beside the thread beyond the usual, for oracles; milliseconds. @param {number} usualMs */
+  awaitsMs(usualMs) {
+    const { connections = 1, wait = 1 } = this.plan;
+    return (wait * (1 + this.#line.length / connections) - 1) * usualMs;
   }
   /** Exact CPU time that is to be done before a new call starts, at speed 1, per thread. @param {number} now */
   workMs(now) {
@@ -177,6 +188,7 @@ export class Replica {
     }
     this.#inside.clear();
     this.#held = [];
+    this.#line = [];
   }
 
   /** A new process on the same address. */
@@ -203,8 +215,28 @@ export class Replica {
     const thread = /** @type {Thread} */ (attempt.thread);
     /** @type {LoadReport} */ (this.reports[this.threads.indexOf(thread)]).ran(busyMs, now);
     attempt.stage = 'away';
-    this.world.after(attempt.call.ioMs, (at) => this.#complete(attempt, at));
+    this.#await(attempt);
     if (this.onIdle.length > 0 && thread.queued === 0) for (const told of this.onIdle) told(this, now);
+  }
+
+  /** @param {Attempt} attempt */
+  #await(attempt) {
+    const { connections, wait = 1 } = this.plan;
+    if (connections === undefined) {
+      this.world.after(attempt.call.ioMs * wait, (at) => this.#complete(attempt, at));
+      return;
+    }
+    if (this.#connected >= connections) {
+      this.#line.push(attempt);
+      return;
+    }
+    this.#connected++;
+    this.world.after(attempt.call.ioMs * wait, (at) => {
+      this.#connected--;
+      const next = this.#line.shift();
+      if (next !== undefined) this.#await(next);
+      this.#complete(attempt, at);
+    });
   }
 
   /** @param {Attempt} attempt @param {number} now */

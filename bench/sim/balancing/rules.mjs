@@ -5,6 +5,7 @@ import {
   leastLoad,
   p2c,
   peakEwma,
+  responseTime,
   roundRobin,
   standardBalancer,
   weightedRandom,
@@ -40,6 +41,10 @@ const shipped = [
   { name: 'p2c kratosV3', make: (streams) => p2c({ ...kratosV3, random: streams('pick') }) },
   { name: 'p2c peakEwma', make: (streams) => p2c({ meter: peakEwma(), random: streams('pick') }) },
   { name: 'p2c responseTime', make: (streams) => p2c({ random: streams('pick') }) },
+  {
+    name: 'leastLoad responseTime',
+    make: (streams) => standardBalancer({ meter: responseTime(), random: streams('pick') }),
+  },
   { name: 'leastLoad', make: (streams) => leastLoad({ random: streams('pick') }) },
   { name: 'standardBalancer', make: (streams) => standardBalancer({ random: streams('pick') }) },
 ];

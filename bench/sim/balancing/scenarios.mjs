@@ -1,11 +1,14 @@
 import { antagonists } from './scenarios/antagonists.mjs';
 import { autoscaling } from './scenarios/autoscaling.mjs';
+import { awaiting } from './scenarios/awaiting.mjs';
 import { equal } from './scenarios/equal.mjs';
 import { flapping } from './scenarios/flapping.mjs';
 import { manyThreads } from './scenarios/many-threads.mjs';
 import { mixedJobs } from './scenarios/mixed-jobs.mjs';
+import { mixedOperations } from './scenarios/mixed-operations.mjs';
 import { overload } from './scenarios/overload.mjs';
 import { pauses } from './scenarios/pauses.mjs';
+import { pools } from './scenarios/pools.mjs';
 import { recovering } from './scenarios/recovering.mjs';
 import { restarts } from './scenarios/restarts.mjs';
 import { severalSlow } from './scenarios/several-slow.mjs';
@@ -34,6 +37,9 @@ export const scenarios = [
   flapping,
   overload,
   wholePauses,
+  awaiting,
+  pools,
+  mixedOperations,
   gateways,
   large,
   veryLarge,

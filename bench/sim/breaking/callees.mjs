@@ -26,11 +26,12 @@ export const shedding = () => ({ outcome: 'overload', tookMs: shedMs });
 /**
  * Does so many calls a second, lets a few wait, and turns the others away.
  *
- * @param {number} perSecond @param {{ tells?: boolean, fails?: boolean }} [how] whether answers tell what share is let
- * in, over the last second; whether it calls its refusals failures
+ * @param {number} perSecond @param {{ tells?: boolean, overloaded?: boolean, fails?: boolean }} [how] whether answers tell
+ * what share is let in, over the last second; whether refusals tell that all its callers are too many; whether it calls its
+ * refusals failures
  * @returns {Callee}
  */
-export function limited(perSecond, { tells = false, fails = false } = {}) {
+export function limited(perSecond, { tells = false, overloaded = false, fails = false } = {}) {
   const places = Math.max(4, 0.05 * perSecond);
   const each = 1000 / perSecond;
   const memoryMs = 1000;
@@ -47,11 +48,18 @@ export function limited(perSecond, { tells = false, fails = false } = {}) {
     admitted = admitted * kept + (full ? 0 : 1);
     const ratio = admitted / asked;
     const told = tells && ratio < 0.999 ? { feedback: { load: { admitRatio: ratio } } } : undefined;
+    if (full && overloaded) return { outcome: 'overload', tookMs: shedMs, feedback: { overloaded } };
     if (full) return { outcome: fails ? 'failure' : 'overload', tookMs: shedMs, ...told };
     freeAt += each;
     return { outcome: 'success', tookMs: freeAt - now + workMs, ...told };
   };
 }
+
+/** Sheds such a share of whatever it gets: others send it that much. @param {number} ratio @returns {Callee} */
+export const flooded =
+  (ratio) =>
+  (_now, { luck, workMs }) =>
+    luck < ratio ? { outcome: 'overload', tookMs: shedMs } : { outcome: 'success', tookMs: workMs };
 
 /** One callee after the other. @param {readonly (readonly [untilMs: number, callee: Callee])[]} phases @returns {Callee} */
 export const inTurn = (phases) => (now, fate) => {

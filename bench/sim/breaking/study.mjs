@@ -7,6 +7,7 @@ import { byOperation } from './operations.mjs';
 import { Record, simulate } from './play.mjs';
 import { hour } from './play-hour.mjs';
 import { brownOut, halfBack, keptBack, outage } from './shapes.mjs';
+import { sheds } from './sheds.mjs';
 
 /** @typedef {import('./shapes.mjs').Shape} Shape */
 /** @typedef {import('./breakers.mjs').Make} Make */
@@ -93,6 +94,37 @@ function kept(make, shape, seeds) {
   return { served, wasted, perServed: wasted / mean(runs.map((one) => Record.sum(one.succeeded, from, to))) };
 }
 
+/** @typedef {ReturnType<typeof sheds>[number]} Shed */
+
+/** What is asked of a callee that turns away what is too much for it. @param {readonly Shed[]} scenes */
+function shedGoals(scenes) {
+  const ours = scenes.map(({ found, ...scene }) => ({ ...scene, ...found[0] }));
+  const told = ours.filter(({ factor, telling }) => factor !== undefined && telling !== 'nothing');
+  const open = worst(ours.map((one) => one.open ?? 0));
+  return [...new Set(told.map(({ clients }) => clients))]
+    .flatMap((clients) => {
+      const here = told.filter((one) => one.clients === clients);
+      const [used, wasted] = [
+        least(here.map((one) => one.used ?? 0)),
+        worst(here.map((one) => one.wasted ?? 0)),
+      ];
+      const of = `sheds, and says why, ${clients === 1 ? 'one client' : `${clients} clients`}`;
+      return [
+        {
+          goal: `${of}: used >= 0.95 of what it does for those who send all`,
+          found: used,
+          met: used >= 0.95,
+        },
+        { goal: `${of}: wasted per accepted <= 0.3`, found: wasted, met: wasted <= 0.3 },
+      ];
+    })
+    .concat({
+      goal: 'sheds: open for no part of the time that any call is let in <= 0.02',
+      found: open,
+      met: open <= 0.02,
+    });
+}
+
 /** @param {ReturnType<typeof chosenOn> & { falseOpens: number }} found */
 function goals({ outages, overshoot, halfWasted, halfUsed, steadyPasses, falseOpens: refused }) {
   const wasted = worst(outages.map((one) => one.wasted));
@@ -176,7 +208,23 @@ export async function breaking({ quick, seed, tell }) {
   );
   const [ours] = chosen;
   if (ours === undefined) throw new Error('breaking: nothing was run');
-  const judged = goals(ours);
+  tell('breaking: sheds');
+  const scenes = sheds({ seeds: seeds.slice(0, 3), quick });
+  const shedTable = markdown(
+    [
+      'sheds: used / wasted per served / open',
+      'clients',
+      'tells',
+      ...(scenes[0]?.found ?? []).map(({ name }) => name),
+    ],
+    scenes.map(({ factor, clients, telling, found }) => [
+      factor === undefined ? 'what others leave' : `${factor} x`,
+      String(clients),
+      telling,
+      ...found.map(({ used, wasted, open }) => `${fixed(used, 2)} / ${fixed(wasted, 2)} / ${fixed(open, 2)}`),
+    ]),
+  );
+  const judged = [...goals(ours), ...shedGoals(scenes)];
   const goalTable = markdown(
     ['goal of evidence, on the shapes that its constants were chosen by', 'found', 'met'],
     judged.map(({ goal, found, met }) => [goal, fixed(found, 3), met ? 'yes' : 'NO']),
@@ -186,11 +234,20 @@ export async function breaking({ quick, seed, tell }) {
       `Worst of ${seeds.length} seeds (passes: mean). Half: a callee of half the capacity, which says what it lets in.`,
       table,
       goalTable,
+      shedTable,
       `Mean of ${seeds.length} seeds. No constant was chosen by these.`,
       keptTable,
       operationTable,
       sideTable,
     ].join('\n\n'),
-    json: { seeds, chosen, goals: judged, keptBack: keptRows, operations, besideEjection: sides },
+    json: {
+      seeds,
+      chosen,
+      goals: judged,
+      sheds: scenes,
+      keptBack: keptRows,
+      operations,
+      besideEjection: sides,
+    },
   };
 }

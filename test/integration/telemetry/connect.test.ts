@@ -46,7 +46,7 @@ async function running(handlers: GreeterImpl) {
   const served = createApp({ service: 'greeter', signals: false });
   served.events.on('fault', () => undefined);
   const handler = connectNodeAdapter({
-    interceptors: [serverInterceptor(served, { limits: [] })],
+    interceptors: [serverInterceptor(served, { queue: false })],
     contextValues: peerContext,
     routes: (to) => void to.service(Greeter, { ...echo, ...handlers }),
   });

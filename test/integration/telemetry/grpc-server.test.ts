@@ -32,7 +32,7 @@ afterEach(async () => {
 async function running(handlers: Partial<GreeterHandlers>, options: GovernServerOptions = {}) {
   const app = createApp({ service: 'greeter', signals: false });
   app.events.on('fault', () => undefined);
-  const server = new grpc.Server({ interceptors: [governServer(app, { limits: [], ...options })] });
+  const server = new grpc.Server({ interceptors: [governServer(app, { queue: false, ...options })] });
   server.addService(greeter, governHandlers(handlers));
   addHealth(server, app);
   const port = await new Promise<number>((resolve) =>
@@ -133,7 +133,7 @@ describe('the span of a gRPC server', () => {
           throw new GovernanceError('NO_ENDPOINT', 'users');
         },
       },
-      what === 'a refusal of a gate' ? { limits: [gate] } : {},
+      what === 'a refusal of a gate' ? { limits: [gate], queue: false } : {},
     );
     await say(client);
     await served();
@@ -202,7 +202,10 @@ describe('the measurements of a gRPC server', () => {
       code: 'OVERLOADED' as const,
       tryAcquire: () => (full ? null : { observe: () => undefined, release: () => undefined }),
     };
-    const { client } = await running({ Say: (_call, callback) => callback(null, {}) }, { limits: [gate] });
+    const { client } = await running(
+      { Say: (_call, callback) => callback(null, {}) },
+      { limits: [gate], queue: false },
+    );
     await say(client);
     full = true;
     await say(client);

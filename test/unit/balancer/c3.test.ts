@@ -1,13 +1,13 @@
 import { c3 } from 'keelson/balancer';
 import type { Feedback, Outcome } from 'keelson/core';
 import { describe, expect, it } from 'vitest';
-import { endpoint } from './endpoint-makers.js';
+import { begin, endpoint } from './endpoint-makers.js';
 
 type Made = ReturnType<ReturnType<typeof c3>>;
 
 const who = endpoint('a');
 const call = (meter: Made, tookMs: number, outcome: Outcome = 'success', feedback?: Feedback) =>
-  meter.start(0).release(outcome, tookMs, feedback);
+  begin(meter, 0).release(outcome, tookMs, feedback);
 
 describe('c3', () => {
   // R - 1/mu + (1 + os * n + q)^3 / mu
@@ -19,7 +19,7 @@ describe('c3', () => {
   ])('is the formula of the paper: $backlogMs ms reported, $inflight in flight', (row) => {
     const meter = c3({ clients: 10 })(who, 0);
     call(meter, 12, 'success', { load: { backlogMs: row.backlogMs, serviceMs: 3 } });
-    for (let calls = row.inflight; calls > 0; calls--) meter.start(12);
+    for (let calls = row.inflight; calls > 0; calls--) begin(meter, 12);
     expect(meter.load(12)).toBeCloseTo(row.load, 6);
   });
 
@@ -42,7 +42,7 @@ describe('c3', () => {
   it('sends one call to an endpoint without data, and no second one before it has answered', () => {
     const meter = c3()(who, 0);
     expect(meter.load(0)).toBe(0);
-    const trial = meter.start(0);
+    const trial = begin(meter, 0);
     expect(meter.load(0)).toBeGreaterThan(1e12);
     trial.observe('success', 5);
     trial.release('success', 5);

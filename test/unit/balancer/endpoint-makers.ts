@@ -1,4 +1,4 @@
-import type { Balancer, PickHint } from 'keelson/balancer';
+import { type Balancer, type Lease, type LoadMeter, type PickHint, p2c } from 'keelson/balancer';
 import type { Endpoint, Random } from 'keelson/core';
 
 export function endpoint(id: string, more: Partial<Endpoint> = {}): Endpoint {
@@ -26,4 +26,11 @@ export function shares(balancer: Balancer, calls: number, hint?: PickHint): Map<
     lease.release('success', call);
   }
   return new Map(Array.from(counts, ([id, count]) => [id, count / calls]));
+}
+
+/** A call of the endpoint of this meter, which is told of it as it always is: by a lease. */
+export function begin(meter: LoadMeter, now: number): Lease<Endpoint> {
+  const balancer = p2c({ meter: () => meter });
+  balancer.update(endpoints(1), now);
+  return balancer.pick(now) as Lease<Endpoint>;
 }

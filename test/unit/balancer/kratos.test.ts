@@ -1,7 +1,7 @@
 import { kratosV1, kratosV2, kratosV3, type P2cOptions, p2c } from 'keelson/balancer';
 import type { Outcome } from 'keelson/core';
 import { describe, expect, it } from 'vitest';
-import { endpoint, endpoints } from './endpoint-makers.js';
+import { begin, endpoint, endpoints } from './endpoint-makers.js';
 
 const meterOf = (generation: P2cOptions) => {
   if (generation.meter === undefined) throw new Error('a generation is its meter');
@@ -10,7 +10,7 @@ const meterOf = (generation: P2cOptions) => {
 /** What kratos calls weight: the higher the better. */
 const weight = (meter: ReturnType<typeof meterOf>, now: number) => Math.round(10_000 / meter.load(now));
 const call = (meter: ReturnType<typeof meterOf>, at: number, tookMs: number, outcome: Outcome = 'success') =>
-  meter.start(at).release(outcome, at + tookMs);
+  begin(meter, at).release(outcome, at + tookMs);
 
 describe('kratosV3', () => {
   it.each([
@@ -35,16 +35,16 @@ describe('kratosV3', () => {
     const meter = meterOf(kratosV3);
     call(meter, 0, 5);
     const idle = meter.load(5);
-    for (let n = 0; n < 9; n++) meter.start(5);
+    for (let n = 0; n < 9; n++) begin(meter, 5);
     expect(meter.load(5)).toBeCloseTo(10 * idle, 9);
   });
 
   it('predicts from more than half of those in flight, every 5 ms', () => {
     const meter = meterOf(kratosV3);
     call(meter, 0, 10);
-    meter.start(100);
-    meter.start(100);
-    meter.start(192);
+    begin(meter, 100);
+    begin(meter, 100);
+    begin(meter, 192);
     // Two of three are older than 10 ms: their mean age is the latency.
     expect(meter.load(200)).toBe((Math.floor(Math.sqrt(105e6)) * 4) / 1000);
     expect(meter.load(204)).toBe(meter.load(200));
@@ -53,15 +53,15 @@ describe('kratosV3', () => {
     expect(meter.load(206)).toBe((Math.floor(Math.sqrt(meanNs + 5e6)) * 4) / 1000);
     const half = meterOf(kratosV3);
     call(half, 0, 10);
-    half.start(100);
-    half.start(195);
+    begin(half, 100);
+    begin(half, 195);
     expect(half.load(200)).toBe((Math.floor(Math.sqrt(15e6)) * 3) / 1000);
   });
 
   it('looks at the age of two hundred calls at most, and lets each go', () => {
     const meter = meterOf(kratosV3);
     call(meter, 0, 10);
-    const permits = Array.from({ length: 500 }, () => meter.start(20));
+    const permits = Array.from({ length: 500 }, () => begin(meter, 20));
     for (const permit of permits) permit.observe('success', 25);
     for (const permit of permits) permit.release('success', 25);
     expect(meter.load(1000)).toBeLessThan(5);
@@ -108,7 +108,7 @@ describe('kratosV2', () => {
   ])('predicts for %s ms every %s ms', (lagMs, everyMs) => {
     const meter = meterOf(kratosV2);
     call(meter, 0, lagMs);
-    for (let i = 0; i < 3; i++) meter.start(lagMs);
+    for (let i = 0; i < 3; i++) begin(meter, lagMs);
     const at = lagMs * 3;
     const first = meter.load(at);
     expect(meter.load(at + everyMs - 1)).toBe(first);
@@ -124,7 +124,7 @@ describe('the prediction', () => {
   ])('of $name with $running calls, all of them late: $predicts', ({ options, running, predicts }) => {
     const meter = meterOf(options);
     call(meter, 0, 10);
-    for (let i = 0; i < running; i++) meter.start(10);
+    for (let i = 0; i < running; i++) begin(meter, 10);
     const before = meter.load(10);
     expect(meter.load(1000) > before).toBe(predicts);
   });
@@ -137,11 +137,11 @@ describe('the prediction', () => {
       for (const late of [enough - 1, enough]) {
         const meter = meterOf(options);
         call(meter, 0, 10);
-        for (let i = 0; i < late; i++) meter.start(10);
-        for (let i = late; i < 5; i++) meter.start(995);
+        for (let i = 0; i < late; i++) begin(meter, 10);
+        for (let i = late; i < 5; i++) begin(meter, 995);
         const same = meterOf(options);
         call(same, 0, 10);
-        for (let i = 0; i < 5; i++) same.start(995);
+        for (let i = 0; i < 5; i++) begin(same, 995);
         expect(meter.load(1000) > same.load(1000)).toBe(late >= enough);
       }
     }
@@ -152,10 +152,10 @@ describe('kratosV1', () => {
   it('multiplies by what the server says of its CPU', () => {
     const calm = meterOf(kratosV1);
     const busy = meterOf(kratosV1);
-    calm.start(0).release('success', 1, { load: { cpuRatio: 0.2 } });
-    busy.start(0).release('success', 1, { load: { cpuRatio: 0.8 } });
+    begin(calm, 0).release('success', 1, { load: { cpuRatio: 0.2 } });
+    begin(busy, 0).release('success', 1, { load: { cpuRatio: 0.8 } });
     expect(busy.load(1) / calm.load(1)).toBeCloseTo(4, 9);
-    busy.start(1).release('success', 2, { load: { cpuRatio: 0 } });
+    begin(busy, 1).release('success', 2, { load: { cpuRatio: 0 } });
     expect(busy.load(2)).toBe(busy.load(1));
     // cpu 500, 1 ms: 500 * (sqrt(1e6) + 1) * 1 / 1000.
     const silent = meterOf(kratosV1);
@@ -166,7 +166,7 @@ describe('kratosV1', () => {
   it('is unfit when the server is busy or half of the calls fail', () => {
     const busy = meterOf(kratosV1);
     expect(busy.fit?.(0)).toBe(true);
-    busy.start(0).release('success', 1, { load: { cpuRatio: 0.95 } });
+    begin(busy, 0).release('success', 1, { load: { cpuRatio: 0.95 } });
     expect(busy.fit?.(1)).toBe(false);
     const failing = meterOf(kratosV1);
     call(failing, 0, 1, 'failure');

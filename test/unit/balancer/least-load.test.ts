@@ -1,4 +1,4 @@
-import { inflightMeter, type LoadMeter, leastLoad, type Metering } from 'keelson/balancer';
+import { type Balancer, inflightMeter, type LoadMeter, leastLoad, type Metering } from 'keelson/balancer';
 import type { Endpoint } from 'keelson/core';
 import { seededRandom } from 'keelson/testing';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +8,9 @@ import { endpoint, endpoints, shares } from './endpoint-makers.js';
 function scripted(loads: Record<string, number>) {
   const reads: string[] = [];
   const meter = ({ id }: Endpoint): LoadMeter => ({
-    start: () => ({ observe: () => undefined, release: () => undefined }),
+    start: () => undefined,
+    answer: () => undefined,
+    end: () => undefined,
     load: () => {
       reads.push(id);
       return loads[id] ?? 0;
@@ -95,11 +97,67 @@ describe('leastLoad', () => {
     { toleranceRatio: 0, other: 99.9, split: false },
   ])('leaves $other against 100 to chance with a tolerance of $toleranceRatio: $split', (row) => {
     const { meter } = scripted({ e0: 100, e1: row.other });
-    const balancer = leastLoad({ meter, toleranceRatio: row.toleranceRatio, random: seededRandom(3) });
+    const balancer = leastLoad({
+      meter,
+      toleranceRatio: row.toleranceRatio,
+      probeRatio: 0,
+      random: seededRandom(3),
+    });
     balancer.update(endpoints(2), 0);
     const share = shares(balancer, 4000).get('e0') ?? 0;
     if (row.split) expect(share).toBeCloseTo(0.5, 1);
     else expect(share).toBe(0);
+  });
+
+  describe('of those that are passed over', () => {
+    const forced = (balancer: Balancer, calls: number) => {
+      const found: [number, string][] = [];
+      for (let call = 1; call <= calls; call++) {
+        const lease = balancer.pick(0);
+        if (lease?.reason === 'forced') found.push([call, lease.endpoint.id]);
+        lease?.release('success', 0);
+      }
+      return found;
+    };
+
+    it('tries one in turn, as often as it is told to', () => {
+      const { meter } = scripted({ e0: 100, e1: 1, e2: 100 });
+      const balancer = leastLoad({ meter, probeRatio: 0.01, random: seededRandom(3) });
+      balancer.update(endpoints(3), 0);
+      const found = forced(balancer, 1000);
+      expect(found.length).toBe(9);
+      expect(new Set(found.map(([, id]) => id))).toEqual(new Set(['e0', 'e2']));
+      found.forEach(([call], at) => {
+        expect(call).toBe(101 + at * 100);
+      });
+    });
+
+    it.each([{ probeRatio: 0 }, { probeRatio: 0.001 }])('tries none before it is time: %j', (options) => {
+      const { meter } = scripted({ e0: 100, e1: 1 });
+      const balancer = leastLoad({ meter, random: seededRandom(3), ...options });
+      balancer.update(endpoints(2), 0);
+      expect(forced(balancer, 1000)).toEqual([]);
+    });
+
+    it('leaves alone those that the meter calls unfit, and those that get their share', () => {
+      const meter = ({ id }: Endpoint): LoadMeter => ({
+        start: () => undefined,
+        answer: () => undefined,
+        end: () => undefined,
+        load: () => (id === 'e0' ? 100 : 1),
+        fit: () => id !== 'e0',
+      });
+      const balancer = leastLoad({ meter, probeRatio: 0.01, random: seededRandom(3) });
+      balancer.update(endpoints(3), 0);
+      expect(forced(balancer, 5000)).toEqual([]);
+    });
+
+    it('tries nobody that is to be avoided', () => {
+      const { meter } = scripted({ e0: 100, e1: 1 });
+      const balancer = leastLoad({ meter, probeRatio: 0.1, random: seededRandom(3) });
+      balancer.update(endpoints(2), 0);
+      expect(shares(balancer, 500, { avoid: new Set(['e0']) }).get('e1')).toBe(1);
+    });
   });
 
   it('gives equals equal shares', () => {
@@ -271,6 +329,8 @@ describe('leastLoad', () => {
         start: () => {
           throw new Error('broken');
         },
+        answer: () => undefined,
+        end: () => undefined,
         load: () => 0,
       }),
     });

@@ -1,13 +1,13 @@
 import { inflightMeter, peakEwma, responseTime } from 'keelson/balancer';
 import type { Feedback, Outcome } from 'keelson/core';
 import { describe, expect, it } from 'vitest';
-import { endpoint } from './endpoint-makers.js';
+import { begin, endpoint } from './endpoint-makers.js';
 
 type Made = ReturnType<ReturnType<typeof responseTime>>;
 
 const who = endpoint('a');
 const call = (meter: Made, at: number, tookMs: number, outcome: Outcome = 'success', feedback?: Feedback) =>
-  meter.start(at).release(outcome, at + tookMs, feedback);
+  begin(meter, at).release(outcome, at + tookMs, feedback);
 
 const kinds = [
   ['inflightMeter', inflightMeter()],
@@ -20,9 +20,9 @@ describe.each(kinds)('%s', (_, metering) => {
     const meter = metering(who, 0);
     call(meter, 0, 10);
     const idle = meter.load(10);
-    const one = meter.start(10);
+    const one = begin(meter, 10);
     expect(meter.load(10)).toBeCloseTo(2 * idle, 6);
-    const two = meter.start(10);
+    const two = begin(meter, 10);
     expect(meter.load(10)).toBeCloseTo(3 * idle, 6);
     one.release('unsent', 10);
     two.release('unsent', 10);
@@ -33,7 +33,7 @@ describe.each(kinds)('%s', (_, metering) => {
     const meter = metering(who, 0);
     call(meter, 0, 10);
     const idle = meter.load(10);
-    const permit = meter.start(10);
+    const permit = begin(meter, 10);
     permit.observe('success', 20);
     permit.observe('failure', 20);
     expect(meter.load(20)).toBeCloseTo(2 * idle, 6);
@@ -54,9 +54,9 @@ describe.each(kinds)('%s', (_, metering) => {
 
   it('stays finite when the clock steps back', () => {
     const meter = metering(who, 1000);
-    meter.start(1000).release('success', 400);
-    meter.start(300).release('failure', 200);
-    meter.start(100);
+    begin(meter, 1000).release('success', 400);
+    begin(meter, 300).release('failure', 200);
+    begin(meter, 100);
     for (const now of [0, 50, 5000]) {
       expect(meter.load(now)).toBeGreaterThanOrEqual(0);
       expect(meter.load(now)).toBeLessThan(Number.POSITIVE_INFINITY);
@@ -70,7 +70,7 @@ describe.each(kinds.slice(1))('%s without data', (_, metering) => {
     const slow = metering(who, 0);
     call(slow, 0, 60_000);
     expect(meter.load(0)).toBe(0);
-    const trial = meter.start(0);
+    const trial = begin(meter, 0);
     expect(meter.load(0)).toBeGreaterThan(100 * slow.load(60_000));
     trial.release('success', 5);
     expect(meter.load(5)).toBeLessThan(slow.load(60_000));
@@ -95,7 +95,7 @@ describe('peakEwma', () => {
     call(meter, 10, 100);
     expect(load(meter, 110)).toBe(100);
     // A shorter answer 1000 ms later weighs 1 - 1/e.
-    meter.start(1090).release('success', 1110);
+    begin(meter, 1090).release('success', 1110);
     expect(load(meter, 1110)).toBeCloseTo(100 / Math.E + 20 * (1 - 1 / Math.E), 6);
   });
 
@@ -113,7 +113,7 @@ describe('peakEwma', () => {
     call(meter, 0, 50);
     call(meter, 50, 1, 'ignored');
     expect(load(meter, 50)).toBe(50);
-    meter.start(50).release('ignored', 250);
+    begin(meter, 50).release('ignored', 250);
     expect(load(meter, 250)).toBe(200);
   });
 
@@ -126,7 +126,7 @@ describe('responseTime', () => {
   const metering = responseTime({ tauMs: 1000, forgiveMs: 1000, failureCostMs: 100 });
   const warm = (tookMs: number) => {
     const meter = metering(who, 0);
-    meter.start(-tookMs).release('success', 0);
+    begin(meter, -tookMs).release('success', 0);
     return meter;
   };
   /** The formula of the docstring. */
@@ -148,7 +148,7 @@ describe('responseTime', () => {
   it('prices a failure by its cost and the calls it takes to succeed', () => {
     const meter = warm(20);
     // A first failure at the same moment counts for a tenth: cost = (20 + 0.1 * 100) / 0.9.
-    meter.start(0).release('failure', 0);
+    begin(meter, 0).release('failure', 0);
     expect(meter.load(0)).toBeCloseTo(formula(30 / 0.9), 9);
   });
 
@@ -158,7 +158,7 @@ describe('responseTime', () => {
     // After one forgiveMs half is forgotten, after nine nine tenths.
     expect(meter.load(1000)).toBeCloseTo(formula(500), 9);
     expect(meter.load(9000)).toBeCloseTo(formula(100), 9);
-    const trial = meter.start(9000);
+    const trial = begin(meter, 9000);
     expect(meter.load(9000)).toBeCloseTo(formula(1000, 1), 9);
     trial.release('success', 9010);
     expect(meter.load(9010)).toBeLessThan(formula(12));
@@ -166,7 +166,7 @@ describe('responseTime', () => {
 
   it('sees a hung endpoint before any answer', () => {
     const meter = warm(10);
-    const hung = [meter.start(0), meter.start(100)];
+    const hung = [begin(meter, 0), begin(meter, 100)];
     expect(meter.load(110)).toBeCloseTo(formula(60, 2), 9);
     expect(meter.load(1050)).toBeCloseTo(formula(1000, 2), 9);
     // Answered calls still in flight (a long body) are not waited for.
@@ -179,7 +179,7 @@ describe('responseTime', () => {
     const meter = warm(10);
     call(meter, 0, 5, 'ignored');
     expect(meter.load(5)).toBeCloseTo(warm(10).load(0), 9);
-    const hung = meter.start(0);
+    const hung = begin(meter, 0);
     hung.release('ignored', 300);
     expect(meter.load(300)).toBeCloseTo(formula(300), 9);
   });
@@ -196,9 +196,9 @@ describe('responseTime', () => {
 
   it('takes a reported backlog fresh and averages the rest', () => {
     const meter = warm(20);
-    meter.start(0).release('success', 60, { load: { backlogMs: 40 } });
+    begin(meter, 0).release('success', 60, { load: { backlogMs: 40 } });
     expect(meter.load(60)).toBeCloseTo(formula(60), 9);
-    meter.start(60).release('success', 80, { load: { backlogMs: 0 } });
+    begin(meter, 60).release('success', 80, { load: { backlogMs: 0 } });
     expect(meter.load(80)).toBeCloseTo(formula(20), 9);
   });
 
@@ -206,8 +206,8 @@ describe('responseTime', () => {
     'does not believe a backlog or rest of %s',
     (absurd) => {
       const meter = warm(20);
-      meter.start(0).release('success', 20, { load: { backlogMs: absurd } });
-      meter.start(20).release('overload', 20, { retryAfterMs: absurd });
+      begin(meter, 0).release('success', 20, { load: { backlogMs: absurd } });
+      begin(meter, 20).release('overload', 20, { retryAfterMs: absurd });
       expect(meter.load(20)).toBeGreaterThan(0);
       expect(meter.load(20)).toBeLessThan(formula(200));
     },

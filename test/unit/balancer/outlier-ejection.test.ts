@@ -364,12 +364,14 @@ describe('outlierEjection', () => {
 
   it('counts calls in flight right though a meter throws', () => {
     const faulty = {
-      observe: () => undefined,
-      release: () => {
+      start: () => undefined,
+      answer: () => {
         throw new Error('meter');
       },
+      end: () => undefined,
+      load: () => 1,
     };
-    const balancer = outlierEjection(p2c({ meter: () => ({ start: () => faulty, load: () => 1 }) }));
+    const balancer = outlierEjection(p2c({ meter: () => faulty }));
     balancer.update(endpoints(2), 0);
     for (let at = 0; at < 4; at++) expect(() => balancer.pick(at)?.release('success', at)).toThrow('meter');
     expect(balancer.snapshot?.(4).map(({ inflight }) => inflight)).toEqual([0, 0]);

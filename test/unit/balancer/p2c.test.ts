@@ -8,7 +8,9 @@ import { endpoint, endpoints, sequence, shares } from './endpoint-makers.js';
 function scripted(loads: Record<string, number>, unfit: ReadonlySet<string> = new Set()) {
   const reads = { count: 0 };
   const meter = ({ id }: Endpoint): LoadMeter => ({
-    start: () => ({ observe: () => undefined, release: () => undefined }),
+    start: () => undefined,
+    answer: () => undefined,
+    end: () => undefined,
     load: () => {
       reads.count++;
       return loads[id] ?? 0;
@@ -58,7 +60,9 @@ describe('p2c', () => {
     (stuck) => {
       const seen = new Set<string>();
       const meter = ({ id }: Endpoint): LoadMeter => ({
-        start: () => ({ observe: () => undefined, release: () => undefined }),
+        start: () => undefined,
+        answer: () => undefined,
+        end: () => undefined,
         load: () => {
           seen.add(id);
           return 1;
@@ -321,7 +325,9 @@ describe('p2c', () => {
       meter: () => {
         made++;
         return {
-          start: () => ({ observe: () => undefined, release: () => undefined }),
+          start: () => undefined,
+          answer: () => undefined,
+          end: () => undefined,
           load: () => {
             reads++;
             return 0;
@@ -344,6 +350,8 @@ describe('p2c', () => {
         start: () => {
           throw new Error('broken');
         },
+        answer: () => undefined,
+        end: () => undefined,
         load: () => 0,
       }),
     });

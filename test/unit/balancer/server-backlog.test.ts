@@ -1,14 +1,14 @@
 import { serverBacklog } from 'keelson/balancer';
 import type { Feedback, Outcome, ServerLoad } from 'keelson/core';
 import { describe, expect, it } from 'vitest';
-import { endpoint } from './endpoint-makers.js';
+import { begin, endpoint } from './endpoint-makers.js';
 
 type Made = ReturnType<ReturnType<typeof serverBacklog>>;
 
 const who = endpoint('a');
 const says = (backlogMs: number, serviceMs = 4): Feedback => ({ load: { backlogMs, serviceMs } });
 const call = (meter: Made, at: number, tookMs: number, outcome: Outcome = 'success', feedback?: Feedback) =>
-  meter.start(at).release(outcome, at + tookMs, feedback);
+  begin(meter, at).release(outcome, at + tookMs, feedback);
 /** One that answered a call of 10 ms at 0, and reported. */
 const reporting = (backlogMs: number, serviceMs = 4) => {
   const meter = serverBacklog()(who, -10);
@@ -20,33 +20,36 @@ const floor = 10;
 
 describe('serverBacklog', () => {
   it.each([
-    { backlogMs: 0, serviceMs: 4, load: floor + 2 },
-    { backlogMs: 7, serviceMs: 4, load: floor + 9 },
-    { backlogMs: 30, serviceMs: 1, load: floor + 30.5 },
-  ])('is what the server says: $backlogMs ms and half of $serviceMs', ({ backlogMs, serviceMs, load }) => {
-    expect(reporting(backlogMs, serviceMs).load(0)).toBeCloseTo(load, 9);
-  });
+    { backlogMs: 0, serviceMs: 4, load: floor },
+    { backlogMs: 7, serviceMs: 4, load: floor + 7 },
+    { backlogMs: 30, serviceMs: 1, load: floor + 30 },
+  ])(
+    'is what the server says: $backlogMs ms, whatever a call occupies its thread for ($serviceMs)',
+    ({ backlogMs, serviceMs, load }) => {
+      expect(reporting(backlogMs, serviceMs).load(0)).toBeCloseTo(load, 9);
+    },
+  );
 
   it('takes the last report, not an average', () => {
     const meter = reporting(100);
     call(meter, 0, 10, 'success', says(3));
-    expect(meter.load(10)).toBeCloseTo(floor + 3 + 2, 9);
+    expect(meter.load(10)).toBeCloseTo(floor + 3, 9);
   });
 
   it('counts own calls that are not answered as eight each, and those that go on as one', () => {
     const meter = reporting(0);
-    const calls = [meter.start(0), meter.start(0)];
-    expect(meter.load(0)).toBeCloseTo(floor + 2 + 2 * 8 * 4, 9);
+    const calls = [begin(meter, 0), begin(meter, 0)];
+    expect(meter.load(0)).toBeCloseTo(floor + 2 * 8 * 4, 9);
     for (const each of calls) each.observe('success', 1, says(0));
-    expect(meter.load(1)).toBeCloseTo(floor + 2 + (2 / 8) * 4, 9);
+    expect(meter.load(1)).toBeCloseTo(floor + (2 / 8) * 4, 9);
     for (const each of calls) each.release('success', 2);
-    expect(meter.load(2)).toBeCloseTo(floor + 2, 3);
+    expect(meter.load(2)).toBeCloseTo(floor, 3);
     expect(serverBacklog({ ownCallWeight: 20 })(who, 0).load(0)).toBe(floor);
   });
 
   it('sees calls that are overdue before any timeout', () => {
     const meter = reporting(0);
-    meter.start(0);
+    begin(meter, 0);
     const due = meter.load(10);
     expect(meter.load(5)).toBe(due);
     expect(meter.load(60)).toBeCloseTo(due + 50, 6);
@@ -55,26 +58,42 @@ describe('serverBacklog', () => {
 
   it('expects calls later by the backlog that was reported', () => {
     const meter = reporting(100);
-    meter.start(0);
+    begin(meter, 0);
     expect(meter.load(90)).toBe(meter.load(0));
   });
 
-  it('forgets slowly what makes an endpoint dearer than the mean, the more of it the faster, and not under a call', () => {
-    const metering = serverBacklog();
-    const [small, large, low] = [metering(who, 0), metering(who, 0), metering(who, 0)];
-    call(low, 0, 0, 'success', says(0));
-    for (const [meter, backlogMs] of [[small, 8] as const, [large, 998] as const])
-      call(meter, 0, 0, 'success', says(backlogMs));
-    // 998 and 8, each a part in 64 of the mean of all.
-    const mean = 998 / 64 + (8 / 64) * (63 / 64);
-    expect(small.load(60_000) - floor).toBe(8 + 2);
-    const above = 1000 - mean;
-    expect(large.load(100) - floor).toBeCloseTo(mean + above / (1 + above / 1000), 0);
-    // No more than 100 000 / age is believed of anything.
-    expect(large.load(10_000) - floor - mean).toBeLessThan(10);
-    expect(low.load(10_000)).toBe(low.load(0));
-    large.start(100);
-    expect(large.load(200)).toBeGreaterThan(1000);
+  describe('forgets what makes an endpoint dearer than the mean', () => {
+    /** Two that reported so, with so many calls under way all the time. */
+    const scene = (backlogs: readonly number[], company: number) => {
+      const metering = serverBacklog();
+      const busy = metering(who, 0);
+      for (let call = 0; call < company; call++) begin(busy, -1);
+      const meters = backlogs.map((backlogMs) => {
+        const meter = metering(who, 0);
+        for (let at = 0; at < 200; at++) call(meter, 0, 0, 'success', says(backlogMs));
+        return meter;
+      });
+      return meters as [Made, Made];
+    };
+
+    it('slowly where others are busy, and the more of it the faster', () => {
+      const [large, small] = scene([500, 10], 2);
+      expect(small.load(60_000)).toBe(floor + 10);
+      const above = large.load(0) - small.load(0);
+      expect(above).toBeGreaterThan(400);
+      expect(large.load(200) - small.load(0)).toBeLessThan(0.6 * above);
+      expect(large.load(200) - small.load(0)).toBeGreaterThan(0.4 * above);
+      // No more than 100 000 / age is believed of anything.
+      expect(large.load(20_000) - small.load(0)).toBeLessThan(30);
+      expect(large.load(Number.NEGATIVE_INFINITY)).toBe(floor + 500);
+    });
+
+    it('soon where a client has one call at a time, and not under a call', () => {
+      const [large, small] = scene([500, 10], 0);
+      expect(large.load(20) - small.load(20)).toBeLessThan(50);
+      begin(large, 20);
+      expect(large.load(40)).toBeGreaterThan(500);
+    });
   });
 
   describe('after a failure', () => {
@@ -92,6 +111,14 @@ describe('serverBacklog', () => {
       expect([rests(meter, 2300), rests(meter, 2302)]).toEqual([true, false]);
       for (let at = 3000; at < 100_000; at += 1000) call(meter, at, 1, 'failure');
       expect([rests(meter, 109_000), rests(meter, 109_002)]).toEqual([true, false]);
+    });
+
+    it('counts those once that were under way when the first of them failed', () => {
+      const meter = serverBacklog()(who, -10_000);
+      const calls = Array.from({ length: 7 }, () => begin(meter, 0));
+      for (const [at, each] of calls.entries()) each.release('failure', 1 + at);
+      expect([rests(meter, 300), rests(meter, 302)]).toEqual([true, false]);
+      expect([meter.fit?.(300), meter.fit?.(302)]).toEqual([false, true]);
     });
 
     it('begins anew after a success', () => {
@@ -152,7 +179,7 @@ describe('serverBacklog', () => {
       const [meter, dear] = [metering(who, 0), metering(who, 0)];
       call(dear, 0, 100, 'success', says(1e6));
       expect(meter.load(100)).toBe(floor);
-      const trial = meter.start(100);
+      const trial = begin(meter, 100);
       expect(meter.load(100)).toBeGreaterThan(dear.load(100));
       trial.release('success', 105, says(0));
       expect(meter.load(105)).toBeLessThan(dear.load(105));
@@ -166,16 +193,44 @@ describe('serverBacklog', () => {
   });
 
   describe('with a server that reports nothing', () => {
-    it('takes what answers take beyond the usual for the backlog', () => {
+    it('takes what answers take beyond the usual for the backlog, when calls are under way together', () => {
+      const metering = serverBacklog();
+      const [good, bad, busy] = [metering(who, 0), metering(who, 0), metering(who, 0)];
+      begin(busy, 0);
+      begin(busy, 0);
+      for (let at = 0; at < 200; at++) call(good, at * 10, 10);
+      call(bad, 2000, 40);
+      expect(good.load(2000)).toBeCloseTo(floor, 1);
+      expect(bad.load(2040)).toBeCloseTo(floor + 15, 0);
+      call(bad, 2040, 40);
+      expect(bad.load(2080)).toBeGreaterThan(floor + 20);
+      call(bad, 2080, 10);
+      call(bad, 2090, 10);
+      expect(bad.load(2100)).toBeLessThan(floor + 8);
+    });
+
+    it('says little by one late answer to a client with one call at a time', () => {
       const metering = serverBacklog();
       const [good, bad] = [metering(who, 0), metering(who, 0)];
-      for (let at = 0; at < 100; at++) call(good, at * 10, 10);
-      call(bad, 1000, 40);
-      // Usual are 10 ms, of which a quarter is taken for the thread's.
-      expect(good.load(1000)).toBeCloseTo(floor + 10 / 8, 1);
-      expect(bad.load(1040)).toBeCloseTo(floor + 30 + 10 / 8, 0);
-      call(bad, 1040, 10);
-      expect(bad.load(1050)).toBeCloseTo(floor + 15 + 10 / 8, 0);
+      for (let at = 0; at < 200; at++) call(good, at * 10, 10);
+      call(bad, 2000, 40);
+      expect(bad.load(2040)).toBeLessThan(floor + 5);
+    });
+
+    it.each([
+      { perSecond: 100, latency: true },
+      { perSecond: 200, latency: false },
+      { perSecond: undefined, latency: false },
+      { perSecond: Number.NaN, latency: false },
+    ])('is one that reports an idle thread: $perSecond calls of 1 ms a second', ({ perSecond, latency }) => {
+      const metering = serverBacklog();
+      const [good, bad, busy] = [metering(who, 0), metering(who, 0), metering(who, 0)];
+      begin(busy, 0);
+      begin(busy, 0);
+      const load = { backlogMs: 0, serviceMs: 1, ...(perSecond === undefined ? {} : { perSecond }) };
+      for (let at = 0; at < 200; at++) call(good, at * 10, 10, 'success', { load });
+      call(bad, 2000, 40, 'success', { load });
+      expect(bad.load(2040) > floor + 10).toBe(latency);
     });
 
     it('does not take one dear call for an hour of backlog', () => {
@@ -219,7 +274,7 @@ describe('serverBacklog', () => {
     'guesses what a call occupies the thread for when it reports %s',
     (serviceMs) => {
       const meter = reporting(5, serviceMs as number);
-      meter.start(0);
+      begin(meter, 0);
       expect(meter.load(0)).toBeGreaterThan(floor + 5 + 8);
       expect(meter.load(0)).toBeLessThan(floor + 5 + 40);
     },
@@ -236,6 +291,70 @@ describe('serverBacklog', () => {
     expect(lying.load(3090)).toBeGreaterThan(honest.load(3090) + 50);
   });
 
+  it('does not soon forget that a call was given up after long, not even with one call at a time', () => {
+    const metering = serverBacklog();
+    const [good, hung] = [metering(who, 0), metering(who, 0)];
+    for (let at = 0; at < 100; at++) call(good, at * 10, 10);
+    call(hung, 1000, 1000, 'ignored');
+    expect(hung.load(2100)).toBeGreaterThan(floor + 400);
+    expect(hung.load(60_000)).toBeLessThan(floor + 2);
+  });
+
+  describe('an endpoint that usually answers late', () => {
+    const fast = 5;
+    const slow = 100;
+
+    it('pays for it, also when it gets all calls and was there first', () => {
+      const metering = serverBacklog();
+      const [late, quick] = [metering(who, 0), metering(who, 0)];
+      for (let at = 0; at < 100; at++) call(late, at * slow, slow, 'success', says(0));
+      for (let at = 0; at < 4; at++) call(quick, 10_000 + at * fast, fast, 'success', says(0));
+      expect(late.load(10_020)).toBeGreaterThan(quick.load(10_020) + 20);
+      for (let at = 0; at < 40; at++) call(quick, 10_020 + at * fast, fast, 'success', says(0));
+      expect(late.load(10_220) - quick.load(10_220)).toBeGreaterThan(60);
+    });
+
+    it('is not so called for one slow connection, and is after a few', () => {
+      const metering = serverBacklog();
+      const [quick, newcomer] = [metering(who, 0), metering(who, 0)];
+      for (let at = 0; at < 100; at++) call(quick, at * fast, fast, 'success', says(0));
+      call(newcomer, 500, slow, 'success', says(0));
+      expect(newcomer.load(600)).toBeLessThan(floor + 3);
+      for (let at = 0; at < 4; at++) call(newcomer, 600 + at * slow, slow, 'success', says(0));
+      expect(newcomer.load(1000)).toBeGreaterThan(floor + 10);
+    });
+
+    it('begins anew when it was passed over for long and answers as the others do', () => {
+      const metering = serverBacklog();
+      const [quick, late] = [metering(who, 0), metering(who, 0)];
+      const served = (from: number, calls: number) => {
+        for (let at = 0; at < calls; at++) call(quick, from + at * fast, fast, 'success', says(0));
+      };
+      served(0, 100);
+      for (let at = 0; at < 20; at++) call(late, 500 + at * slow, slow, 'success', says(0));
+      served(2500, 50);
+      call(late, 2750, fast, 'success', says(0));
+      expect(late.load(2755)).toBeGreaterThan(floor + 40);
+      served(2755, 150);
+      call(late, 3505, slow, 'success', says(0));
+      expect(late.load(3605)).toBeGreaterThan(floor + 40);
+      served(3605, 150);
+      call(late, 4355, fast, 'success', says(0));
+      expect(late.load(4360)).toBe(floor);
+    });
+
+    it('is compared with who is the quickest now', () => {
+      const metering = serverBacklog();
+      const [gone, left] = [metering(who, 0), metering(who, 0)];
+      for (let at = 0; at < 20; at++) call(gone, at * fast, fast, 'success', says(0));
+      for (let at = 0; at < 30; at++) call(left, 100 + at * slow, slow, 'success', says(0));
+      const before = left.load(3100);
+      for (let at = 0; at < 300; at++) call(left, 3100 + at * slow, slow, 'success', says(0));
+      expect(before).toBeGreaterThan(floor + 50);
+      expect(left.load(33_100)).toBe(floor);
+    });
+  });
+
   it('leaves no trace of a call that was not sent', () => {
     const [meter, same] = [reporting(5), reporting(5)];
     call(meter, 0, 5000, 'unsent', says(500));
@@ -245,20 +364,20 @@ describe('serverBacklog', () => {
 
   it('counts an answer once, and an end once', () => {
     const meter = reporting(0);
-    const permit = meter.start(0);
+    const permit = begin(meter, 0);
     permit.observe('success', 10, says(1));
     permit.observe('failure', 10, says(99));
     permit.release('failure', 10, says(99));
     permit.release('failure', 10, says(99));
     permit.observe('failure', 10, says(99));
-    expect(meter.load(10)).toBeCloseTo(floor + 1 + 2, 9);
+    expect(meter.load(10)).toBeCloseTo(floor + 1, 9);
   });
 
   it('stays finite when the clock steps back', () => {
     const meter = serverBacklog()(who, 1000);
-    meter.start(1000).release('success', 400, says(5));
-    meter.start(300).release('failure', 200);
-    meter.start(100);
+    begin(meter, 1000).release('success', 400, says(5));
+    begin(meter, 300).release('failure', 200);
+    begin(meter, 100);
     for (const now of [-1e6, 0, 50, 5000, 1e9]) {
       expect(meter.load(now)).toBeGreaterThan(0);
       expect(meter.load(now)).toBeLessThan(Number.POSITIVE_INFINITY);

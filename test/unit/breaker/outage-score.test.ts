@@ -55,7 +55,7 @@ describe('an outage score', () => {
     expect(score.value).toBeGreaterThan(value);
     const before = score.value;
     score.shed(29_000);
-    expect(score.value).toBeCloseTo(before / Math.E + Math.log(0.9 / 0.5), 9);
+    expect(score.value).toBeCloseTo(before / Math.E + Math.log(0.99 / 0.5), 9);
     score.shed(Number.NaN);
     expect(score.value).toBeGreaterThan(0);
   });
@@ -68,7 +68,31 @@ describe('an outage score', () => {
     expect(score.usual).toBeGreaterThan(0.3);
     score.doubt(0);
     expect(score.value).toBe(5);
+    for (let nth = 0; nth < 50; nth++) score.shed(0);
     score.forget();
-    expect([score.value, score.usual]).toEqual([0, 0.01]);
+    expect([score.value, score.usual, score.usualShed]).toEqual([0, 0.01, 0.5]);
+  });
+
+  it('is raised by what is shed as long as nothing else comes, and never where that is usual', () => {
+    const sheds = (until: OutageScore) => {
+      let nth = 1;
+      while (!until.shed(0)) nth++;
+      return nth;
+    };
+    const score = new OutageScore(limitOf(5));
+    expect(sheds(score)).toBeGreaterThan(50);
+    expect(sheds(new OutageScore(limitOf(5)))).toBeLessThan(100);
+    score.succeeded(10_000);
+    expect(score.usualShed).toBe(0.5);
+    // Nine of ten, in the worst order that is likely, and nineteen of twenty.
+    for (const run of [9, 19]) {
+      const one = new OutageScore(limitOf(5));
+      for (let nth = 0; nth < 10_000; nth++) {
+        if (nth % (run + 1) === 0) one.succeeded(1);
+        else expect(one.shed(0)).toBe(false);
+      }
+      // It is not for ever: once it is all of them, and for long, it is down.
+      expect(sheds(one)).toBeLessThan(400);
+    }
   });
 });

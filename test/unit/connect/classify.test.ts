@@ -167,7 +167,11 @@ describe('what an answer tells besides', () => {
     [told(Code.Internal, '', { 'x-keelson-retry': 'no' }), { retryAfterMs: Number.POSITIVE_INFINITY }],
     [told(Code.Unavailable, '', { 'retry-after-ms': '99999999' }), { retryAfterMs: 60_000 }],
     [told(Code.Unavailable, '', { 'retry-after': '2' }), { retryAfterMs: 2000 }],
-    [told(Code.Unavailable, '', { 'retry-after': '2', 'x-keelson-shed': 'OVERLOADED' }), undefined],
+    [told(Code.Unavailable, '', { 'retry-after': '2', 'x-keelson-shed': 'RATE_LIMITED' }), undefined],
+    [
+      told(Code.Unavailable, '', { 'retry-after': '2', 'x-keelson-shed': 'OVERLOADED' }),
+      { overloaded: true },
+    ],
     [told(Code.NotFound, '', { 'retry-after': '2' }), undefined],
     [told(Code.Internal, '', { 'x-keelson-load': 'cpu=0.5' }), { load: { cpuRatio: 0.5 } }],
   ])('of an error: %#', (error, feedback) => {

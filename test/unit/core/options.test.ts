@@ -86,7 +86,12 @@ describe('resolveOptions', () => {
   );
 
   it.each([
-    [{ sise: 1 }, TypeError, 'x.sise is not an option; there are size, run, strict, name, limit'],
+    [
+      { sise: 1 },
+      TypeError,
+      'x.sise is not an option: did you mean size? There are size, run, strict, name, limit',
+    ],
+    [{ colour: 1 }, TypeError, 'x.colour is not an option; there are size, run, strict, name, limit'],
     [{ toString: 1 }, TypeError, 'x.toString is not an option'],
     [JSON.parse('{"__proto__":1}'), TypeError, 'x.__proto__ is not an option'],
     [{ sise: undefined }, TypeError, 'x.sise is not an option'],
@@ -95,6 +100,7 @@ describe('resolveOptions', () => {
     [{ size: null }, TypeError, 'x.size must be a number >= 1, got null'],
     [{ limit: 0 }, RangeError, 'x.limit'],
     [{ run: 5 }, TypeError, 'x.run must be a function, got 5'],
+    [{ size: one }, TypeError, 'x.size must be a number >= 1, got the function one'],
     [{ strict: 'yes' }, TypeError, 'x.strict must be a boolean, got "yes"'],
     [null, TypeError, 'x: options must be an object, got null'],
     [7, TypeError, 'x: options must be an object, got 7'],

@@ -13,6 +13,15 @@ describe('a refusal that a framework answers', () => {
     ],
     ['OVERLOADED', { side: 'client', retryAfterMs: 1200 }, 503, {}],
     ['OVERLOADED', {}, 503, {}],
+    // Not for want of capacity, so nobody sheds; but it is known when it may be over.
+    [
+      'AUTH_UNAVAILABLE',
+      { side: 'server', retryAfterMs: 300 },
+      503,
+      { 'retry-after': '1', 'retry-after-ms': '300' },
+    ],
+    ['AUTH_UNAVAILABLE', { side: 'server' }, 503, {}],
+    ['AUTH_UNAVAILABLE', { side: 'client', retryAfterMs: 300 }, 503, {}],
     ['DEADLINE_EXCEEDED', { side: 'server' }, 504, {}],
     [
       'UNAUTHENTICATED',

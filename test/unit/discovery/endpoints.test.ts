@@ -92,6 +92,11 @@ describe('endpointsOf', () => {
     expect(skipped[0]).toMatch(reason);
   });
 
+  it('takes an instance without a weight for a usual one', () => {
+    const nameless = instance({ addresses: ['http://h:1'], weight: undefined as never });
+    expect(endpointsOf([nameless])).toMatchObject([{ url: 'http://h:1', weight: 100 }]);
+  });
+
   it('takes only the schemes that are asked for, silently', () => {
     const skipped: string[] = [];
     const endpoints = endpointsOf([instance({ addresses: ['grpc://h:1', 'https://h:2', 'http://h:3'] })], {

@@ -127,6 +127,13 @@ describe('what a status tells besides', () => {
     expect(feedback?.retryAfterMs).toBe(ms);
   });
 
+  it('that it is the whole server that has too much to do, and no quota of one caller', () => {
+    const shed = (code: number, value: string) => feedbackOf(code, { trailers: { 'x-keelson-shed': value } });
+    expect(shed(status.RESOURCE_EXHAUSTED, 'OVERLOADED')).toEqual({ overloaded: true });
+    expect(shed(status.RESOURCE_EXHAUSTED, 'RATE_LIMITED')).toBeUndefined();
+    expect(shed(status.OK, 'OVERLOADED')).toBeUndefined();
+  });
+
   it('that time ran out, and how loaded the server is', () => {
     expect(feedbackOf(status.OK)).toBeUndefined();
     expect(feedbackOf(status.DEADLINE_EXCEEDED)).toEqual({ timedOut: true });
@@ -157,5 +164,7 @@ describe('a refusal', () => {
       'grpc-retry-pushback-ms': '13',
     });
     expect(shed({ side: 'client' })).toEqual({});
+    const away = refusal('AUTH_UNAVAILABLE', 'why', { side: 'server', retryAfterMs: 300 });
+    expect(statusOfRefusal(away).metadata.getMap()).toEqual({ 'grpc-retry-pushback-ms': '300' });
   });
 });

@@ -126,6 +126,15 @@ describe('httpProtocol.feedback', () => {
     expect(feedback(500, { 'x-keelson-retry': 'yes' })).toBeUndefined();
   });
 
+  it('reads that it is the whole server that has too much to do, and no quota of one caller', () => {
+    expect(feedback(503, { 'x-keelson-shed': 'OVERLOADED' })).toEqual({ overloaded: true });
+    expect(feedback(503, { 'x-keelson-shed': 'SHUTTING_DOWN' })).toBeUndefined();
+    expect(feedback(429, { 'x-keelson-shed': 'RATE_LIMITED' })).toBeUndefined();
+    expect(feedback(200, { 'x-keelson-shed': 'OVERLOADED' })).toBeUndefined();
+    const told = { 'x-keelson-shed': 'OVERLOADED', 'retry-after-ms': '40', 'x-keelson-load': 'admit=0.5' };
+    expect(feedback(503, told)).toEqual({ overloaded: true, retryAfterMs: 40, load: { admitRatio: 0.5 } });
+  });
+
   it('reads the load of the server', () => {
     const load = { cpuRatio: 0.42, inflight: 17, backlogMs: 3 };
     expect(feedback(200, { 'x-keelson-load': 'cpu=0.42, inflight=17, backlog=3' })).toEqual({ load });

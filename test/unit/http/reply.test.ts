@@ -41,6 +41,21 @@ describe('an error is answered', () => {
     expect(headers.get('retry-after')).toBeUndefined();
   });
 
+  it('with what a page needs to read it, and nothing else of what was prepared', async () => {
+    const exchange = fakeExchange({});
+    const { res } = exchange;
+    res.setHeader('Access-Control-Allow-Origin', 'https://shop.example').setHeader('Vary', 'Origin');
+    res
+      .setHeader('set-cookie', 'a=b')
+      .setHeader('x-access-control-own', '1')
+      .setHeader('content-encoding', 'br');
+    replyWithError(exchange, refusal('OVERLOADED', 'x', { side: 'server' }));
+    await rest();
+    const head = exchange.written().toLowerCase();
+    expect(head).toContain('access-control-allow-origin: https://shop.example\r\nvary: origin\r\n');
+    expect(head).not.toMatch(/set-cookie|x-access|content-encoding/);
+  });
+
   it.each([
     ['OVERLOADED', undefined, '1', undefined],
     ['OVERLOADED', 0, '1', '0'],

@@ -292,6 +292,27 @@ describe('when bbr refuses', () => {
   });
 });
 
+describe('a limiter that was given no load', () => {
+  const full = { value: 9, waiting: 9 };
+  const refuses = (limiter: BbrLimiter): boolean => {
+    limiter.tryAcquire(0)?.release('success', 0);
+    return limiter.tryAcquire(1) === null;
+  };
+
+  it('goes by that which it is told to heed', () => {
+    const limiter = bbr();
+    expect([refuses(limiter), limiter.snapshot(1).load]).toEqual([false, undefined]);
+    limiter.heed(full);
+    expect([refuses(limiter), limiter.snapshot(1).load]).toEqual([true, 9]);
+  });
+
+  it('heeds none beside its own', () => {
+    const { limiter } = made();
+    limiter.heed(full);
+    expect([refuses(limiter), limiter.snapshot(1).load]).toEqual([false, 0]);
+  });
+});
+
 describe('what waits before anybody sees it', () => {
   /** A limiter of a process that waits for `waiting` times what it may. */
   const waited = (options: BbrOptions = {}) => {
@@ -358,6 +379,14 @@ describe('what waits before anybody sees it', () => {
     set(0);
     expect(limiter.snapshot(2).shedding).toBe(true);
     expect(passes(limiter, 2)).toBe(true);
+  });
+
+  it('has no effect below the threshold', () => {
+    const { limiter, set } = waited({ maxWaitingRatio: 0.1 });
+    set(0.79);
+    expect([passes(limiter, 0), passes(limiter, 1), passes(limiter, 2)]).toEqual([true, true, true]);
+    set(0.8);
+    expect(passes(limiter, 3)).toBe(false);
   });
 
   it.each([

@@ -49,6 +49,18 @@ describe('a thread that is not busy', () => {
     expect(cheap.log).toEqual(names('', 8));
   });
 
+  it.each([0, 10])(
+    'takes a call whose deadline is sooner than one took %s ms ago: it is alone, and may be quicker',
+    async (passedMs) => {
+      const { ask, clock, drain } = scene();
+      await ask({ name: 'cold', ms: 80 });
+      await clock.advance(passedMs);
+      const asked = ask({ name: 'warm', ms: 1 }, { deadline: clock.now() + 40 });
+      await drain();
+      expect(await asked).toBe('warm');
+    },
+  );
+
   it('work that follows in a later tick counts too: what was read with it waits for the turn', async () => {
     const { ask, work, clock, log, drain } = scene();
     const later = async (): Promise<void> => {

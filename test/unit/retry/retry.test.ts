@@ -558,4 +558,64 @@ describe('what retry notes for those above', () => {
   ])('%s: %s', async (_, expected, what, options = {}) => {
     expect(await noted(options, what)).toBe(expected);
   });
+
+  describe('of several calls of one handler', () => {
+    type Served = (
+      ask: (name: string, reply: Reply | Error, call?: Parameters<typeof get>[0]) => Promise<unknown>,
+    ) => Promise<unknown>;
+    const after = async (serve: Served): Promise<boolean> => {
+      const inbound = createCall({ side: 'server', service: 'orders', operation: 'GET' });
+      const clock = manualClock(1000);
+      const slow = (name: string) => (name === 'slow' ? 50 : 5);
+      const handler: Handler<string, Reply> = async (request) => {
+        const [name = '', status = ''] = request.split(' ');
+        await new Promise<void>((resolve) => clock.after(slow(name), resolve));
+        if (status === 'reset') throw reset;
+        return { status: Number(status) };
+      };
+      const send = retry({ protocol: scene().protocol, clock, baseMs: 0 })(handler);
+      const ask = (name: string, reply: Reply | Error, call = {}) =>
+        outcome(send(`${name} ${reply instanceof Error ? 'reset' : reply.status}`, get(call)));
+      const served = runWithCall(inbound, () => serve(ask));
+      await clock.advance(1000);
+      await served;
+      return retriedBelow(inbound);
+    };
+
+    it.each<[string, boolean, Served]>([
+      ['the first failed in vain, and nothing came of it', true, (ask) => ask('a', down)],
+      [
+        'a fallback went well: what fails later is something else',
+        false,
+        async (ask) => [await ask('a', down), await ask('fallback', ok)],
+      ],
+      [
+        'the fallback failed in vain as well',
+        true,
+        async (ask) => [await ask('a', down), await ask('fallback', reset)],
+      ],
+      [
+        'the fallback failed, and could not be sent twice',
+        false,
+        async (ask) => [await ask('a', down), await ask('post', down, { idempotent: false })],
+      ],
+      [
+        'one failed beside another that went well, and took longer',
+        true,
+        (ask) => Promise.all([ask('a', down), ask('slow', ok)]),
+      ],
+      [
+        'one failed beside another that failed for good, and took longer',
+        true,
+        (ask) => Promise.all([ask('a', down), ask('slow', down, { idempotent: false })]),
+      ],
+      [
+        'one went well before another failed',
+        true,
+        async (ask) => [await ask('a', ok), await ask('b', down)],
+      ],
+    ])('%s: %s', async (_, expected, serve) => {
+      expect(await after(serve)).toBe(expected);
+    });
+  });
 });

@@ -10,7 +10,10 @@ describe('options of an app', () => {
     [{ service: 'a b' }, 'createApp.service must be a name'],
     [{ service: '-a' }, 'createApp.service must be a name'],
     [{ service: 7 }, 'createApp.service must be a name'],
-    [{ regsitry: 'http://127.0.0.1:7171' }, 'createApp.regsitry is not an option; there are registry, '],
+    [
+      { regsitry: 'http://127.0.0.1:7171' },
+      'createApp.regsitry is not an option: did you mean registry? There are registry, ',
+    ],
     [{ weight: 0 }, 'createApp.weight must be a number > 0, got 0'],
     [{ weight: '100' }, 'createApp.weight must be a number > 0, got "100"'],
     [{ drainPauseMs: -1 }, 'createApp.drainPauseMs must be a number >= 0'],
@@ -70,12 +73,12 @@ describe('options of app.fetch', () => {
   const app = createApp({ service: 'orders', endpoints: { users: ['http://127.0.0.1:1'] } });
 
   it.each([
-    [{ timeout: 5 }, 'timeout is not an option'],
+    [{ timeout: 5 }, 'app.fetch.timeout is not an option: did you mean timeoutMs? There are timeoutMs, '],
     [{ timeoutMs: Number.NaN }, 'timeoutMs must be a number'],
     [{ routes: ['nonsense'] }, 'nonsense'],
-    [{ bodyIdleTimeoutMs: -1 }, 'fetchWire.bodyIdleTimeoutMs'],
+    [{ bodyIdleTimeoutMs: -1 }, 'app.fetch.bodyIdleTimeoutMs must be a number > 0'],
     [{ pool: { sockets: 1 } }, 'sockets is not an option'],
-    [{ retry: { attempts: 11 } }, 'retry.attempts'],
+    [{ retry: { attempts: 11 } }, 'app.fetch.retry.attempts must be'],
   ])('%o: %s', (options, message) => {
     expect(() => app.fetch('users', options as never)).toThrow(message);
   });

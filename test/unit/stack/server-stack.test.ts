@@ -211,8 +211,9 @@ describe('options', () => {
     [{ recover: undefined }, 'serverStack.recover must be a middleware'],
     [{ limits: [{}] }, 'serverStack.limits[0] must be a gate'],
     [{ use: 'x' }, 'serverStack.use must be an array'],
-    [{ queue: true }, 'queue must be options, a dispatch queue or false'],
-    [{ queue: { budgetMs: 0 } }, 'dispatchQueue.budgetMs'],
+    [{ queue: true }, 'serverStack.queue must be options, a dispatchQueue() or false, got true'],
+    [{ queue: [] }, 'serverStack.queue must be options, a dispatchQueue() or false, got an array'],
+    [{ queue: { budgetMs: 0 } }, 'serverStack.queue.budgetMs must be a number > 0'],
     [{ tracing: 1 }, 'serverStack.tracing must be a boolean'],
   ])('%o: %s', (options, message) => {
     expect(make(options)).toThrow(message);

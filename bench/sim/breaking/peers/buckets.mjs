@@ -1,4 +1,4 @@
-/** @typedef {{ slot: number, total: number, good: number }} Bucket */
+/** @typedef {{ slot: number, total: number, good: number, refused: number }} Bucket */
 
 /** Counts by time, in a ring of buckets. */
 export class Buckets {
@@ -9,16 +9,29 @@ export class Buckets {
   /** @param {number} windowMs @param {number} count */
   constructor(windowMs, count) {
     this.#widthMs = windowMs / count;
-    this.#ring = Array.from({ length: count }, () => ({ slot: -1, total: 0, good: 0 }));
+    this.#ring = Array.from({ length: count }, () => ({ slot: -1, total: 0, good: 0, refused: 0 }));
   }
 
-  /** @param {number} now @param {boolean} good */
+  /** A call ended. @param {number} now @param {boolean} good */
   add(now, good) {
-    const slot = Math.floor(now / this.#widthMs);
-    const at = /** @type {Bucket} */ (this.#ring[slot % this.#ring.length]);
-    if (at.slot !== slot) Object.assign(at, { slot, total: 0, good: 0 });
+    const at = this.#at(now);
     at.total++;
     if (good) at.good++;
+  }
+
+  /** A call was refused: one in total, and neither good nor bad. @param {number} now */
+  refuse(now) {
+    const at = this.#at(now);
+    at.total++;
+    at.refused++;
+  }
+
+  /** @param {number} now */
+  #at(now) {
+    const slot = Math.floor(now / this.#widthMs);
+    const at = /** @type {Bucket} */ (this.#ring[slot % this.#ring.length]);
+    if (at.slot !== slot) Object.assign(at, { slot, total: 0, good: 0, refused: 0 });
+    return at;
   }
 
   /** Those that are in the window, the oldest first. @param {number} now @returns {Bucket[]} */

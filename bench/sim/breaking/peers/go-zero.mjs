@@ -8,8 +8,9 @@ const protection = 5;
 const forcePassMs = 1000;
 
 /**
- * Source: zeromicro/go-zero, `core/breaker/googlebreaker.go` of 2024 and later: `k` falls with the buckets that only
- * failed, the chance of a refusal with those that only succeeded, and one call passes each second.
+ * Source: zeromicro/go-zero at 11f2109, `core/breaker/googlebreaker.go` and `bucket.go` (unchanged since e0c1605 of 2024):
+ * `k` falls with the latest buckets in which calls failed and none succeeded, the chance of a refusal with those in which
+ * none failed, and one call passes each second. A bucket of refusals alone is neither.
  *
  * @param {() => number} random
  */
@@ -25,9 +26,11 @@ export function goZero(random) {
       for (const one of window.live(now)) {
         total += one.total;
         good += one.good;
-        const failed = one.total > one.good;
-        working = failed ? 0 : working + 1;
-        failing = one.good > 0 ? 0 : failing + 1;
+        const bad = one.total - one.good - one.refused;
+        if (bad > 0) working = 0;
+        else if (one.good > 0) working++;
+        if (one.good > 0) failing = 0;
+        else if (bad > 0) failing++;
       }
       const weight = Math.max(minK, k - ((k - minK) * failing) / buckets);
       const ratio = (total - protection - weight * good) / (total + 1);
@@ -37,7 +40,7 @@ export function goZero(random) {
         return true;
       }
       if (random() < (ratio * (buckets - working)) / buckets) {
-        window.add(now, false);
+        window.refuse(now);
         return false;
       }
       lastPass = now;
