@@ -126,22 +126,6 @@ describe('the servers of an app', () => {
     expect(new Set(turns).size).toBeLessThan(8);
   });
 
-  it('share one queue, since they share a thread', async () => {
-    const app = appOf();
-    const turnOf = turnCounter();
-    const turns: number[] = [];
-    const handler: Handler = (_req, res) => {
-      turns.push(turnOf());
-      spin(3);
-      res.end('ok');
-    };
-    const ports = await Promise.all(
-      [1, 2].map(async () => (await app.serve(http2.createServer(app.listener(handler)), { port: 0 })).port),
-    );
-    await Promise.all(ports.map((port) => wave(port, numbers(8))));
-    expect(new Set(turns).size).toBeGreaterThanOrEqual(turns.length / 2);
-  });
-
   it('may have limits and a queue, which is given or made', async () => {
     const queue = dispatchQueue({ budgetMs: 500 });
     const limits = [bbr({ load: () => 0 })];
