@@ -7,7 +7,7 @@ function scene() {
   const watched: DispatchQueue[] = [];
   const queues = new ServerQueues({
     defaults: {},
-    listener: () => undefined,
+    listener: {},
     watch: (queue) => void watched.push(queue),
   });
   return { queues, watched };
