@@ -6,6 +6,14 @@ import type { SlowStart } from './slow-start.js';
 /** Weights outside this range are pulled to its ends, so that 0 is as good as nothing and no sum overflows. */
 const lightest = 1e-3;
 const heaviest = 1e6;
+/** Of an endpoint that has none. */
+const usual = 100;
+
+/** Where a member that left is remembered. */
+interface Leavers<E extends Endpoint> {
+  /** One of its leases is over. */
+  forgetLeaver(member: Member<E>): void;
+}
 
 /** What a balancer remembers of one endpoint. Balancers that remember more extend it. */
 export class Member<E extends Endpoint> {
@@ -21,16 +29,18 @@ export class Member<E extends Endpoint> {
   witness: Witness | undefined = undefined;
   private ramp: SlowStart | undefined = undefined;
   private warmAt = Number.NEGATIVE_INFINITY;
-  /** An update left it out. */
-  gone = false;
+  /** The set that remembers it while it is in no list; `undefined` while it is in. */
+  leftFrom: Leavers<E> | undefined = undefined;
 
   constructor(public endpoint: E) {}
 
   /** The registry said something new about it. */
   renew(endpoint: E): void {
     this.endpoint = endpoint;
-    const { weight } = endpoint;
-    this.weight = Math.min(heaviest, Math.max(lightest, Number.isNaN(weight) ? 100 : weight));
+    // A registry may say anything, nothing included.
+    const weight: unknown = endpoint.weight;
+    const said = typeof weight === 'number' && !Number.isNaN(weight);
+    this.weight = said ? Math.min(heaviest, Math.max(lightest, weight)) : usual;
   }
   /** It joined a set that was running. */
   chill(ramp: SlowStart, now: number): void {
@@ -69,22 +79,18 @@ export class Member<E extends Endpoint> {
  * The lease of every balancer that keeps an {@link EndpointSet}: the one object of a call. It sees to it that the meter and the
  * witness are told each thing once, so that they need none of their own.
  */
-export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lease<E> {
-  readonly endpoint: E;
+export class MemberLease<E extends Endpoint> implements Lease<E> {
   /** 0, then 1 when it is answered, then 2 when it is released: numbers are compared faster than booleans. */
   private stage = 0;
-  /** Who heard of its begin: others may have come since. */
-  private readonly witness: Witness | undefined;
 
+  /** @param witness - who heard of its begin: others may have come since */
   constructor(
-    private readonly set: EndpointSet<E, M>,
-    private readonly member: M,
-    private readonly startedAt: number,
+    readonly endpoint: E,
     readonly reason: string,
-  ) {
-    this.endpoint = member.endpoint;
-    this.witness = member.witness;
-  }
+    private readonly member: Member<E>,
+    private readonly witness: Witness | undefined,
+    private readonly startedAt: number,
+  ) {}
 
   /** Whether the first response, or the end, has been seen. */
   get answered(): boolean {
@@ -102,7 +108,7 @@ export class MemberLease<E extends Endpoint, M extends Member<E>> implements Lea
     if (stage === 2) return;
     this.stage = 2;
     member.inflight--;
-    if (member.gone === true) this.set.forgetLeaver(member);
+    if (member.leftFrom !== undefined) member.leftFrom.forgetLeaver(member);
     // All counts first: a meter of the user's that throws must not cost a place in flight for ever.
     if (witness !== undefined) witness.ended();
     if (stage === 0) member.answer(outcome, this.startedAt, now, feedback);
@@ -148,7 +154,7 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
       const member = this.known.get(endpoint.id) ?? this.join(endpoint, now);
       if (member.seenIn === this.updates) continue;
       member.seenIn = this.updates;
-      member.gone = false;
+      member.leftFrom = undefined;
       member.renew(endpoint);
       members.push(member);
     }
@@ -169,16 +175,16 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
   }
 
   /** Takes a lease on a member. */
-  lease(member: M, reason: string, now: number): MemberLease<E, M> {
+  lease(member: M, reason: string, now: number): MemberLease<E> {
     member.start(now);
     member.inflight++;
-    const { witness } = member;
+    const { endpoint, witness } = member;
     if (witness !== undefined) witness.began();
-    return new MemberLease(this, member, now, reason);
+    return new MemberLease(endpoint, reason, member, witness, now);
   }
 
   /** Drops the state of a member that has left and has no leases any more, unless the next update is to do so. */
-  forgetLeaver(member: M): void {
+  forgetLeaver(member: Member<E>): void {
     if (member.inflight === 0 && this.keepMs === 0) this.known.delete(member.endpoint.id);
   }
 
@@ -195,8 +201,8 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
   }
 
   private away(member: M, now: number): void {
-    if (!member.gone) member.leftAt = now;
-    member.gone = true;
+    if (member.leftFrom === undefined) member.leftAt = now;
+    member.leftFrom = this;
     const remembered = Math.abs(now - member.leftAt) < this.keepMs;
     if (member.inflight === 0 && !remembered) this.known.delete(member.endpoint.id);
   }

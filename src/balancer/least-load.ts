@@ -92,8 +92,8 @@ class Rated<E extends Endpoint> extends Member<E> {
   dearness = 0;
   /** Part of its weight that counted at the last look. */
   part = 1;
-  /** The pick that took it last. */
-  pickedIn = Number.NaN;
+  /** The pick that took it last; -1 before it is in the order. */
+  pickedIn = -1;
   /** Whose load changed before; `undefined` when this one's did not. */
   private before: Rated<Endpoint> | null | undefined = undefined;
 
@@ -185,7 +185,7 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
     this.tournament = new Tournament(Math.max(1, members.length));
     this.order.forEach((member, place) => {
       member.place = place;
-      if (!(member.pickedIn <= this.picks)) member.pickedIn = this.picks;
+      if (member.pickedIn < 0) member.pickedIn = this.picks;
       this.look(member, now);
     });
     this.reviewedAt = now;

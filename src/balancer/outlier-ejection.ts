@@ -120,9 +120,9 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   private panicking = false;
   /** The inner balancer's list is not what it should be. */
   private outdated = false;
-  /** It is, and there is nothing to do for its leases. */
-  private quiet = false;
   private nextTrialAt = Number.POSITIVE_INFINITY;
+  /** Until then there is nothing to do at a pick: the list is right, no trial is due, and the inner balancer's leases tell the rest. */
+  private quietUntil = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly inner: Balancer<E>,
@@ -151,9 +151,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 
   pick(now: number, hint?: PickHint): Lease<E> | null {
-    // Nearly always: nobody waits for a trial, and the leases of the inner balancer tell what has to be known.
-    if (this.quiet && now < this.nextTrialAt) return this.inner.pick(now, hint);
-    return this.pickWithCare(now, hint);
+    return now < this.quietUntil ? this.inner.pick(now, hint) : this.pickWithCare(now, hint);
   }
 
   attend(id: string, witness: Witness): void {
@@ -263,6 +261,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     this.begin(conduct);
     conduct.ejectedUntil = at;
     this.nextTrialAt = Math.min(this.nextTrialAt, at);
+    this.reckon();
   }
 
   private dueForTrial(now: number, avoid: ReadonlySet<string> | undefined): Conduct<E> | undefined {
@@ -278,6 +277,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     this.nextTrialAt = Number.POSITIVE_INFINITY;
     for (const { ejectedUntil } of this.ejected)
       this.nextTrialAt = Math.min(this.nextTrialAt, ejectedUntil as number);
+    this.reckon();
     return new WatchedLease(this.witness(conduct), conduct.endpoint, 'probe', freePermit);
   }
 
@@ -308,7 +308,11 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
 
   private expire(): void {
     this.outdated = true;
-    this.quiet = false;
+    this.reckon();
+  }
+
+  private reckon(): void {
+    this.quietUntil = this.attends && !this.outdated ? this.nextTrialAt : Number.NEGATIVE_INFINITY;
   }
 
   private inPanic(): boolean {
@@ -330,7 +334,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
 
   private refresh(now: number): void {
     this.outdated = false;
-    this.quiet = this.attends;
+    this.reckon();
     this.panicking = this.inPanic();
     const everybody = this.panicking || this.ejected.size === 0;
     this.inner.update(

@@ -122,7 +122,7 @@ class Metered<E extends Endpoint> extends Member<E> {
 class P2c<E extends Endpoint> implements Balancer<E> {
   private readonly set: EndpointSet<E, Metered<E>>;
   private draw: Draw<Metered<E>>;
-  private forced: MemberLease<E, Metered<E>> | undefined = undefined;
+  private forced: MemberLease<E> | undefined = undefined;
   private forcedAt = Number.NEGATIVE_INFINITY;
   private readonly dice: GivenDice;
 
@@ -184,7 +184,7 @@ class P2c<E extends Endpoint> implements Balancer<E> {
     return other * Math.max(margin, first.weight / second.weight) < mine;
   }
 
-  private take(member: Metered<E>, reason: string, now: number): MemberLease<E, Metered<E>> {
+  private take(member: Metered<E>, reason: string, now: number): MemberLease<E> {
     const lease = this.set.lease(member, reason, now);
     member.pickedAt = now;
     return lease;

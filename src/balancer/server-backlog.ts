@@ -72,6 +72,11 @@ const resting = 1e6;
 /** Load of an endpoint that has calls in flight and never answered one: dearer than all others. */
 const unmeasured = 1e12;
 
+/** A backlog is what the server said, what its latency suggests, or what a call that ended without an answer has waited. */
+const reported = 0;
+const guessed = 1;
+const raised = 2;
+
 /** What the endpoints of one service have in common: what one of them is like while nothing else is known of it. */
 class Fleet {
   /** What the quickest of them usually takes, but for its backlog. */
@@ -118,9 +123,8 @@ class ServerBacklog implements LoadMeter {
   private known = false;
   private backlogMs: number;
   private serviceMs = 0;
-  /** Whether nobody reported that backlog, and whether it is only known to be as long as that. */
-  private guessed = false;
-  private raised = false;
+  /** How that backlog is known: {@link reported}, {@link guessed} or {@link raised}. */
+  private origin = reported;
   /** The answer of all that was its last. */
   private heardIn = 0;
   private stampedAt: number;
@@ -149,19 +153,14 @@ class ServerBacklog implements LoadMeter {
   }
 
   load(now: number): number {
-    const leftMs = this.restMs(now);
-    const restMs = leftMs > 0 ? resting + leftMs : 0;
-    if (!this.known && this.waiting > 0) return unmeasured * this.waiting;
-    const believedMs = this.guessed ? this.backlogMs * this.fleet.bustle : this.backlogMs;
+    const { waiting } = this;
+    if (this.known === false && waiting > 0) return unmeasured * waiting;
+    const believedMs = this.origin === guessed ? this.backlogMs * this.fleet.bustle : this.backlogMs;
     const slowMs = this.handicapMs();
-    const dearMs = believedMs + slowMs;
-    if (this.waiting === 0) {
-      const openMs = this.open * openShare * this.serviceMs;
-      return floorMs + restMs + dearMs - this.forgottenMs(believedMs, slowMs, now) + openMs;
-    }
-    const ownMs = (this.waiting + this.open * openShare) * this.options.ownCallWeight * this.serviceMs;
-    const lateMs = now - this.startedSum / this.waiting - this.usual.ms - this.backlogMs;
-    return floorMs + restMs + dearMs + ownMs + (lateMs > 0 ? lateMs : 0);
+    const leftMs = this.restMs(now);
+    const dearMs = (leftMs > 0 ? floorMs + (resting + leftMs) : floorMs) + (believedMs + slowMs);
+    if (waiting > 0) return this.overdue(dearMs + this.ownMs(), now);
+    return dearMs - this.forgottenMs(believedMs, slowMs, now) + this.open * openShare * this.serviceMs;
   }
 
   fit(now: number): boolean {
@@ -172,6 +171,17 @@ class ServerBacklog implements LoadMeter {
     const leftMs = this.restUntil - now;
     // More than the longest rest is a clock that stepped back.
     return leftMs > 0 && leftMs <= this.options.maxRestMs ? leftMs : 0;
+  }
+
+  /** What the calls of this client are taken for. */
+  private ownMs(): number {
+    return (this.waiting + this.open * openShare) * this.options.ownCallWeight * this.serviceMs;
+  }
+
+  /** The same and what those that wait are late. */
+  private overdue(dearMs: number, now: number): number {
+    const lateMs = now - this.startedSum / this.waiting - this.usual.ms - this.backlogMs;
+    return lateMs > 0 ? dearMs + lateMs : dearMs;
   }
 
   /** What it usually takes above twice what the quickest does. */
@@ -185,9 +195,9 @@ class ServerBacklog implements LoadMeter {
     if (!(ageMs > 0)) return 0;
     const slowForgottenMs = slowMs - (slowMs * memoryMsMs) / (memoryMsMs + ageMs * slowMs);
     const { bustle, backlogMs: everyMs } = this.fleet;
-    const aboveMs = backlogMs - (this.guessed ? everyMs * bustle : everyMs);
+    const aboveMs = backlogMs - (this.origin === guessed ? everyMs * bustle : everyMs);
     if (!(aboveMs > 0)) return slowForgottenMs;
-    const fading = aboveMs / memoryMsMs + (this.raised ? 0 : 1 / (lasting * everyMs * bustle + 1));
+    const fading = aboveMs / memoryMsMs + (this.origin === raised ? 0 : 1 / (lasting * everyMs * bustle + 1));
     return slowForgottenMs + aboveMs - aboveMs / (1 + ageMs * fading);
   }
 
@@ -197,41 +207,58 @@ class ServerBacklog implements LoadMeter {
     this.fleet.answered();
     this.waiting--;
     this.startedSum = this.waiting === 0 ? 0 : this.startedSum - startedAt;
-    if (outcome === 'unsent') return;
-    const elapsedMs = Math.max(0, now - startedAt);
-    if (outcome === 'success') this.run = 0;
-    else this.raise(elapsedMs, now);
-    if (outcome === 'failure' || outcome === 'overload')
-      this.rest(outcome, startedAt, now, feedback?.retryAfterMs);
-    const load = feedback?.load;
-    const reported = load !== undefined && tells(load);
-    if (reported) this.report(load, now);
-    if (outcome !== 'success') return;
-    const ownMs = reported ? elapsedMs - this.backlogMs : elapsedMs;
-    this.reconsider(ownMs);
-    if (!reported) this.infer(elapsedMs, now);
-    this.measure(ownMs);
+    if (outcome === 'success') this.succeeded(now > startedAt ? now - startedAt : 0, now, feedback?.load);
+    else if (outcome !== 'unsent') this.failed(outcome, startedAt, now, feedback);
   }
 
   end(): void {
     this.open--;
   }
 
+  private succeeded(elapsedMs: number, now: number, load: ServerLoad | undefined): void {
+    this.run = 0;
+    if (load !== undefined && this.report(load, now)) {
+      const ownMs = elapsedMs - this.backlogMs;
+      this.reconsider(ownMs);
+      this.measure(ownMs);
+      return;
+    }
+    this.reconsider(elapsedMs);
+    this.infer(elapsedMs, now);
+    this.measure(elapsedMs);
+  }
+
+  private failed(outcome: Outcome, startedAt: number, now: number, feedback: Feedback | undefined): void {
+    this.raise(Math.max(0, now - startedAt), now);
+    if (outcome !== 'ignored') this.rest(outcome, startedAt, now, feedback?.retryAfterMs);
+    if (feedback?.load !== undefined) this.report(feedback.load, now);
+  }
+
   /** What was known of it is old, and wrong: it is as a newcomer that has answered once. */
   private reconsider(ownMs: number): void {
     const { fleet } = this;
-    fleet.answers++;
-    if (fleet.answers - this.heardIn > longAgo && ownMs <= suspicious * fleet.usualMs) this.known = false;
-    this.heardIn = fleet.answers;
+    const answers = ++fleet.answers;
+    if (answers - this.heardIn > longAgo && ownMs <= suspicious * fleet.usualMs) this.known = false;
+    this.heardIn = answers;
   }
 
-  private report({ backlogMs, serviceMs }: ServerLoad, now: number): void {
-    this.backlogMs = backlogMs as number;
-    this.guessed = false;
-    this.raised = false;
-    this.serviceMs = believable(serviceMs) && serviceMs > 0 ? serviceMs : this.guess();
-    this.fleet.take(this.backlogMs);
-    this.stampedAt = Math.max(this.stampedAt, now);
+  /** @returns whether what its calls wait for is what it reports: with a thread that is idle, it is something else */
+  private report(load: ServerLoad, now: number): boolean {
+    const backlogMs = believable(load.backlogMs);
+    if (!(backlogMs >= 0)) return false;
+    const serviceMs = believable(load.serviceMs);
+    const { perSecond } = load;
+    if (perSecond !== undefined && perSecond * serviceMs < idle * secondMs) return false;
+    this.backlogMs = backlogMs;
+    this.origin = reported;
+    this.serviceMs = serviceMs > 0 ? serviceMs : this.guess();
+    this.fleet.take(backlogMs);
+    this.stamp(now);
+    return true;
+  }
+
+  private stamp(now: number): void {
+    if (now > this.stampedAt) this.stampedAt = now;
   }
 
   private measure(ownMs: number): void {
@@ -248,12 +275,11 @@ class ServerBacklog implements LoadMeter {
     const usualMs = this.fleet.usualMs;
     const excessMs = Math.min(mostUsual * usualMs, elapsedMs - usualMs);
     const sampleMs = excessMs > 0 ? excessMs : 0;
-    this.guessed = true;
-    this.raised = false;
+    this.origin = guessed;
     this.backlogMs = ((this.known ? this.backlogMs : 0) + sampleMs) / 2;
     this.fleet.take(sampleMs);
     this.serviceMs = this.guess();
-    this.stampedAt = Math.max(this.stampedAt, now);
+    this.stamp(now);
   }
 
   private guess(): number {
@@ -266,17 +292,11 @@ class ServerBacklog implements LoadMeter {
     const aboveMs = elapsedMs - (this.known ? this.usual.ms : 0);
     if (!(aboveMs > this.backlogMs)) return;
     this.backlogMs = Math.min(mostMs, aboveMs);
-    this.guessed = false;
-    this.raised = true;
-    this.stampedAt = Math.max(this.stampedAt, now);
+    this.origin = raised;
+    this.stamp(now);
   }
 
-  private rest(
-    outcome: 'failure' | 'overload',
-    startedAt: number,
-    now: number,
-    askedMs: number | undefined,
-  ): void {
+  private rest(outcome: Outcome, startedAt: number, now: number, askedMs: number | undefined): void {
     const { coolOffMs, maxRestMs } = this.options;
     const servedMs = Math.max(0, now - this.failedAt);
     // One that sheds is alive, and a part of its calls is what it still can serve: its failures are not counted up. Nor are calls
@@ -292,15 +312,9 @@ class ServerBacklog implements LoadMeter {
   }
 }
 
-/** What a server says may be anything. */
-function believable(ms: number | undefined): ms is number {
-  return typeof ms === 'number' && ms >= 0 && ms <= mostMs;
-}
-
-/** Whether what its calls wait for is what it reports. With a thread that is idle, it is something else. */
-function tells({ backlogMs, serviceMs, perSecond }: ServerLoad): boolean {
-  if (!believable(backlogMs)) return false;
-  return !(believable(serviceMs) && perSecond !== undefined && perSecond * serviceMs < idle * secondMs);
+/** What a server says may be anything: `NaN` for what cannot be right. */
+function believable(ms: number | undefined): number {
+  return typeof ms === 'number' && ms >= 0 && ms <= mostMs ? ms : Number.NaN;
 }
 
 /**

@@ -29,6 +29,14 @@ describe.each([
     expect(balancer.pick(0, { ...hint, avoid: new Set([...avoid, 'e2']) })).not.toBeNull();
   });
 
+  it.each([undefined, null, 'heavy', Number.NaN])('takes a weight of %s for the usual one', (weight) => {
+    const balancer = make();
+    balancer.update([endpoint('a', { weight: weight as unknown as number }), endpoint('b')], 0);
+    expect(balancer.snapshot?.(0).map((entry) => entry.weight)).toEqual([100, 100]);
+    const seen = new Set(Array.from({ length: 200 }, () => balancer.pick(0, hint)?.endpoint.id));
+    expect([...seen].sort()).toEqual(hint?.key === undefined ? ['a', 'b'] : [[...seen][0]]);
+  });
+
   it('shows who holds what', () => {
     const balancer = make();
     balancer.update([endpoint('a', { weight: 7 })], 0);
