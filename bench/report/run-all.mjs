@@ -29,6 +29,9 @@ const groups = {
   timings: ['adapters', 'overload', 'overhead'],
 };
 
+/** What `--only` takes. */
+export const namesOfRuns = [...Object.keys(groups), ...runs.map(({ name }) => name)];
+
 /**
  * The runs that are meant by some names and groups of them, each once.
  *
@@ -39,10 +42,8 @@ export function runsOf(only) {
   if (only === undefined) return runs;
   const names = only.flatMap((name) => groups[name] ?? [name]);
   const unknown = names.filter((name) => !runs.some((run) => run.name === name));
-  if (unknown.length > 0) {
-    const known = [...Object.keys(groups), ...runs.map(({ name }) => name)];
-    throw new RangeError(`--only must be one of ${known.join(', ')}, got ${unknown.join(', ')}`);
-  }
+  if (unknown.length > 0)
+    throw new RangeError(`--only must be one of ${namesOfRuns.join(', ')}, got ${unknown.join(', ')}`);
   return runs.filter(({ name }) => names.includes(name));
 }
 

@@ -5,14 +5,27 @@ import { writeJson } from '../json-file.mjs';
 import { provenance } from '../provenance.mjs';
 import { studies } from './studies.mjs';
 
+const usage = `Usage: npm run bench:sim -- [--only NAME]... [--quick] [--seed N] [--json FILE]
+
+  --only NAME   one of ${Object.keys(studies).join(', ')}; all by default
+  --quick       small cells, for CI: half a minute for all; without it up to six minutes for each
+  --seed N      a whole number, 1 by default; the same seed gives the same numbers
+  --json FILE   writes the numbers as well
+`;
+
 const { values: flags } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: Object.keys(studies) },
     quick: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     json: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 });
+if (flags.help) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
 const unknown = flags.only.filter((name) => !(name in studies));
 if (unknown.length > 0)
   throw new RangeError(`--only must be one of ${Object.keys(studies).join(', ')}, got ${unknown.join(', ')}`);

@@ -1,6 +1,10 @@
 import http from 'node:http';
 import { seededRandom } from 'keelson/testing';
 import { quantile } from './attempt-log.mjs';
+import { pulse, starvation } from './pulse.mjs';
+
+/** @param {NodeJS.ErrnoException} error */
+const reasonOf = ({ code, message }) => code ?? message;
 
 /**
  * Sends requests at their times, whether or not earlier ones were answered, as users do. A latency counts from the
@@ -11,6 +15,9 @@ export function openLoop({ url, rps, seconds, seed }) {
   const agent = new http.Agent({ keepAlive: true });
   const latencies = [];
   const counts = { sent: 0, ok: 0, failed: 0 };
+  /** How often each: a status with the code of the refusal or error behind it, or why there was no answer. */
+  const failures = {};
+  const beat = pulse();
   let unfinished = 0;
   let stopped = false;
   let finish;
@@ -21,9 +28,10 @@ export function openLoop({ url, rps, seconds, seed }) {
   const end = start + seconds * 1000;
   let due = start;
 
-  function settle(dueAt, ok) {
+  function settle(dueAt, failure) {
     latencies.push(performance.now() - dueAt);
-    counts[ok ? 'ok' : 'failed']++;
+    counts[failure === undefined ? 'ok' : 'failed']++;
+    if (failure !== undefined) failures[failure] = (failures[failure] ?? 0) + 1;
     unfinished--;
     if (stopped && unfinished === 0) conclude();
   }
@@ -31,24 +39,28 @@ export function openLoop({ url, rps, seconds, seed }) {
     counts.sent++;
     unfinished++;
     let answered = false;
-    const once = (ok) => {
+    const once = (failure) => {
       if (answered) return;
       answered = true;
-      settle(dueAt, ok);
+      settle(dueAt, failure);
     };
     const req = http.get(`${url}/orders/${counts.sent}`, { agent, timeout: 5000 }, (res) => {
       res.resume();
-      res.on('end', () => once(res.statusCode === 200));
-      res.on('error', () => once(false));
+      const code = res.headers['x-demo-code'];
+      const failure = code === undefined ? `${res.statusCode}` : `${res.statusCode} ${code}`;
+      res.on('end', () => once(res.statusCode === 200 ? undefined : failure));
+      res.on('error', (error) => once(reasonOf(error)));
     });
     req.on('timeout', () => req.destroy(new Error('no answer for 5 s')));
-    req.on('error', () => once(false));
+    req.on('error', (error) => once(reasonOf(error)));
   }
   function conclude() {
     agent.destroy();
     const sorted = latencies.sort((a, b) => a - b);
     finish({
       ...counts,
+      failures,
+      starvation: starvation(beat()),
       success: counts.ok / counts.sent,
       p50: quantile(sorted, 0.5),
       p99: quantile(sorted, 0.99),

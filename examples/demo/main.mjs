@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The demo: real processes, real faults, the same load twice. First plain fetch with round robin, then keelson.
 //
-//   npm run demo                     about 30 seconds, a live table in a terminal
+//   npm run demo                     about 45 seconds with the build, a live table in a terminal
 //   npm run demo -- --json           one JSON object at the end, nothing else on stdout
 //   npm run demo -- --seconds 60 --rps 300
 //

@@ -19,6 +19,16 @@ export function verdict(plain, governed, cluster) {
   };
 }
 
+/** What failed of a phase, the most frequent first, and whether the machine let it run at all. */
+export function failed(name, { failures, starvation }) {
+  const counted = Object.entries(failures).sort(([, one], [, other]) => other - one);
+  const lines =
+    counted.length === 0
+      ? []
+      : [`failures, ${name}: ${counted.map(([code, n]) => `${n} × ${code}`).join(', ')}`];
+  return starvation === undefined ? lines : [...lines, `STARVED, ${name}: ${starvation}`];
+}
+
 /** Both phases side by side. */
 export function summary({ plain, keelson, slowShare, fairShare, p99Ratio, checks, passed }) {
   const slowPlain = plain.replicas.find(({ fault }) => fault.includes('slower'))?.share ?? 0;
@@ -43,6 +53,8 @@ export function summary({ plain, keelson, slowShare, fairShare, p99Ratio, checks
     `p99 with keelson is ${p99Ratio.toFixed(2)} of the plain one`,
     `success >= ${percent(goal.success, 1)}: ${mark(checks.success)}`,
     `slow replica <= ${percent(fairShare / 2, 1)} (half its fair share): ${mark(checks.slowShare)}`,
+    ...failed('plain fetch', plain),
+    ...failed('keelson', keelson),
     passed ? 'demo passed' : 'demo FAILED',
   ].join('\n')}\n`;
 }

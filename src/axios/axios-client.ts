@@ -2,8 +2,7 @@ import { whenOver } from '../core/protocol.js';
 import { type CallOptions, checkCallOptions } from '../http/call-options.js';
 import { Caller } from '../http/caller.js';
 import type { HeaderInput } from '../http/outgoing-headers.js';
-import type { RouteTable } from '../http/routes.js';
-import type { ClientStack } from '../stack/client-stack.js';
+import type { HttpClient } from '../stack/app-client.js';
 import type { AxiosAnswer } from './answer.js';
 import { abortOf, type CallerAbort } from './caller-abort.js';
 import { isOutOfTime, timeoutError, timeoutOf } from './caller-timeout.js';
@@ -14,11 +13,10 @@ import { type AxiosRequest, type AxiosTarget, GovernedRequest } from './request.
 
 /** What a client of one service is made of. */
 export interface AxiosClientParts {
-  readonly stack: Pick<ClientStack<AxiosRequest, AxiosAnswer>, 'handler' | 'clock'>;
+  readonly stack: Pick<HttpClient<AxiosRequest, AxiosAnswer>, 'handler' | 'clock' | 'operationOf'>;
   readonly native: NativeSender;
   readonly instance: AxiosLike;
   readonly service: string;
-  readonly routes: RouteTable;
   /** Of the policy, if it says so. */
   readonly timeoutMs: number | undefined;
 }
@@ -46,7 +44,7 @@ export class AxiosClient {
   private readonly caller: Caller;
 
   constructor(private readonly parts: AxiosClientParts) {
-    this.caller = new Caller(parts.service, parts.routes);
+    this.caller = new Caller(parts.service, parts.stack.operationOf);
   }
 
   async send(config: AxiosConfig, target: AxiosTarget): Promise<AxiosResponseLike> {

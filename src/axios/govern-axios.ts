@@ -1,9 +1,8 @@
 import { inNameOf } from '../core/in-name-of.js';
 import { resolveOptions, wrongKind } from '../core/options.js';
 import type { CallOptions } from '../http/call-options.js';
-import { meantRoutes } from '../http/meant-routes.js';
-import { routeTable } from '../http/routes.js';
-import type { App, AppClientOptions } from '../stack/app.js';
+import type { App } from '../stack/app.js';
+import type { AppClientOptions } from '../stack/app-client.js';
 import type { AxiosAnswer } from './answer.js';
 import { AxiosClient } from './axios-client.js';
 import { axiosWire } from './axios-wire.js';
@@ -155,23 +154,14 @@ export function governAxios<Instance extends AxiosLike>(
   if (called.size > 1 && policy.balancer !== undefined)
     throw new TypeError('governAxios.balancer belongs to one service; govern the instance once for each');
   const native = nativeSender(instance, settings.axios);
-  const { tied } = policy;
-  const names = {
-    'app.client': 'governAxios',
-    routes: 'governAxios.routes',
-    'tied.routes': 'governAxios.tied.routes',
-  };
-  const table = inNameOf(names, () =>
-    routeTable(meantRoutes('tied.routes', settings.routes, tied ? tied.routes : undefined)),
-  );
   const clients = new Map<string, AxiosClient>();
   for (const name of called) {
-    const governed = { ...policy, wire: axiosWire(native) };
-    const stack = inNameOf(names, () => app.httpClient<AxiosRequest, AxiosAnswer>(name, governed));
-    clients.set(
-      name,
-      new AxiosClient({ stack, native, instance, service: name, routes: table, timeoutMs: policy.timeoutMs }),
+    const governed = { ...policy, routes: settings.routes, wire: axiosWire(native) };
+    const stack = inNameOf({ 'app.client': 'governAxios' }, () =>
+      app.httpClient<AxiosRequest, AxiosAnswer>(name, governed),
     );
+    const { timeoutMs } = policy;
+    clients.set(name, new AxiosClient({ stack, native, instance, service: name, timeoutMs }));
   }
   const hosts = new Hosts(instance, settings.service, listed);
   const governed: AxiosAdapter = (config) => {

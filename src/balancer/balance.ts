@@ -4,7 +4,7 @@ import type { Endpoint } from '../core/endpoint.js';
 import { refusal } from '../core/errors.js';
 import { refusedBy } from '../core/guard.js';
 import { type Handler, invoke } from '../core/handler.js';
-import { checkNumber } from '../core/options.js';
+import { checkNumber, wrongKind } from '../core/options.js';
 import type { Protocol } from '../core/protocol.js';
 import { direct, follow, type Receiver } from '../core/receiver.js';
 import { Settlement, type Settling } from '../core/settlement.js';
@@ -64,6 +64,13 @@ export interface BalanceOptions<Req, Res> {
    * @defaultValue none
    */
   readonly onChange?: ((change: EndpointChange) => void) | undefined;
+  /**
+   * Told of code of the user's that threw where nobody waits for it: gates, meters, filters, a balancer. What it throws is
+   * dropped.
+   *
+   * @defaultValue none
+   */
+  readonly onFault?: ((fault: unknown) => void) | undefined;
 }
 
 /** Defaults of {@link BalanceOptions}. */
@@ -103,6 +110,8 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
   private closed = false;
   /** What the resolver said last of why there is none. */
   private reason: string | undefined = undefined;
+  /** Why the balancer does not know the endpoints. */
+  private fault: { readonly thrown: unknown } | undefined = undefined;
 
   constructor(private readonly options: BalanceOptions<Req, Res>) {
     const resolveTimeoutMs = options.resolveTimeoutMs ?? balanceDefaults.resolveTimeoutMs;
@@ -110,7 +119,7 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     checkNumber('balance.resolveTimeoutMs', resolveTimeoutMs, { min: 0 });
     checkNumber('balance.maxWaiting', maxWaiting, { min: 0, integer: true });
     this.settling = { protocol: options.protocol, clock: options.clock };
-    this.crew = new Crew(options.connect);
+    this.crew = new Crew(options.connect, (fault) => this.tellFault(fault));
     this.room = new WaitingRoom(options.clock, resolveTimeoutMs, maxWaiting);
     this.handler = direct((request, call, receiver) => this.begin(request, call, receiver), options.clock);
     this.watch = options.resolver.watch(options.service, (resolution) => this.resolved(resolution));
@@ -154,11 +163,11 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     let hint = hintOf(call);
     for (let picks = 1; ; picks++) {
       const lease = this.options.balancer.pick(now, hint);
-      if (lease === null) return this.noEndpoint('none may be picked');
+      if (lease === null) return this.noEndpoint('none may be picked', this.fault);
       const target = this.crew.target(lease.endpoint.id);
       if (target === undefined) {
         lease.release('unsent', now);
-        return this.noEndpoint('the balancer picked one that had left');
+        return this.noEndpoint('the balancer picked one that had left', this.fault);
       }
       const permit = this.admit(target, call, now);
       if (permit !== null && !(permit instanceof Error)) {
@@ -205,9 +214,28 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     this.reason = resolution.reason;
     const endpoints = this.options.endpoints(resolution.instances);
     const change = this.crew.update(endpoints);
-    this.options.balancer.update(this.crew.endpoints, this.options.clock.now());
+    this.tellBalancer();
     if (this.crew.size > 0) this.room.admit();
     this.tell({ ...change, size: this.crew.size, stale: resolution.stale, reason: resolution.reason });
+  }
+
+  /** What a meter or a filter of the user's throws is the cause of each call that then has no endpoint. */
+  private tellBalancer(): void {
+    this.fault = undefined;
+    try {
+      this.options.balancer.update(this.crew.endpoints, this.options.clock.now());
+    } catch (thrown) {
+      this.fault = { thrown };
+      this.tellFault(thrown);
+    }
+  }
+
+  private tellFault(fault: unknown): void {
+    try {
+      this.options.onFault?.(fault);
+    } catch {
+      // Nor must this one.
+    }
   }
 
   private tell(change: EndpointChange): void {
@@ -223,9 +251,15 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
     return refusal('SHUTTING_DOWN', `${service}: the client was closed`, { service, side: 'client' });
   }
 
-  private noEndpoint(why: string): Error {
+  private noEndpoint(why: string, fault?: { readonly thrown: unknown }): Error {
     const { service } = this.options;
-    return refusal('NO_ENDPOINT', `${service}: no endpoint, ${why}`, { service, side: 'client' });
+    const said = fault?.thrown instanceof Error ? `: ${fault.thrown.message}` : '';
+    const cause = fault?.thrown;
+    return refusal('NO_ENDPOINT', `${service}: no endpoint, ${why}${said}`, {
+      service,
+      side: 'client',
+      cause,
+    });
   }
 }
 
@@ -233,6 +267,24 @@ function hintOf(call: Call): PickHint | undefined {
   const { key } = call;
   const { avoid } = call.attempt;
   return key === undefined && avoid === undefined ? undefined : { key, avoid };
+}
+
+function checkParts(options: unknown): void {
+  if (typeof options !== 'object' || options === null)
+    throw wrongKind('balance: options', 'an object', options);
+  const { resolver, balancer, protocol, clock, connect, endpoints } = options as Partial<
+    BalanceOptions<unknown, unknown>
+  >;
+  const parts: readonly [field: string, what: string, given: unknown, method: unknown][] = [
+    ['resolver', 'a resolver, such as staticEndpoints() makes', resolver, resolver?.watch],
+    ['balancer', 'a balancer, such as leastLoad() makes', balancer, balancer?.pick],
+    ['protocol', 'a protocol', protocol, protocol?.classify],
+    ['clock', 'a clock', clock, clock?.now],
+    ['connect', 'a function', connect, connect],
+    ['endpoints', 'a function', endpoints, endpoints],
+  ];
+  for (const [field, what, given, method] of parts)
+    if (typeof method !== 'function') throw wrongKind(`balance.${field}`, what, given);
 }
 
 /**
@@ -243,10 +295,11 @@ function hintOf(call: Call): PickHint | undefined {
  *
  * A call that timed out after less time than the endpoint usually takes says nothing of it and counts as `ignored`.
  *
- * @throws RangeError for options out of range. Calls are rejected with GovernanceError `NO_ENDPOINT`, or with the
+ * @throws TypeError or RangeError for options that are missing or out of range. Calls are rejected with GovernanceError `NO_ENDPOINT`, or with the
  * code of the gate that refused
  */
 export function balance<Req, Res>(options: BalanceOptions<Req, Res>): Leaf<Req, Res> {
+  checkParts(options);
   const leaf = new BalancedLeaf(options);
   return { handler: leaf.handler, snapshot: (now) => leaf.snapshot(now), close: () => leaf.close() };
 }

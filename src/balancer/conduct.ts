@@ -84,6 +84,8 @@ export class Conduct<E extends Endpoint> {
   strikes = 0;
   /** When the next call may try it; `undefined` while it is in. */
   ejectedUntil: number | undefined = undefined;
+  /** When its last sentence ends. */
+  dueAt = Number.NEGATIVE_INFINITY;
   /** When it came back. */
   returnedAt = Number.NEGATIVE_INFINITY;
   /** Counts when it was ejected and when it came back: what began before says nothing of it as it is now. */

@@ -1,5 +1,5 @@
 import type { Endpoint } from '../core/endpoint.js';
-import { allOf, type Gate, type Permit } from '../core/gate.js';
+import { allOf, checkGate, type Gate, type Permit } from '../core/gate.js';
 import type { Handler } from '../core/handler.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
 import type { Connection } from '../core/wire.js';
@@ -92,13 +92,30 @@ export class Target<Req, Res> {
   }
 }
 
+/** What is no gate would fail each call without saying which it is. */
+function withGates<Req, Res>(stack: EndpointStack<Req, Res>): EndpointStack<Req, Res> {
+  try {
+    stack.gates.forEach((gate, at) => {
+      checkGate(`gates[${at}]`, gate);
+    });
+    return stack;
+  } catch (fault) {
+    stack.close();
+    throw fault;
+  }
+}
+
 /** The endpoints of one service with their stacks. Those that stay keep theirs; those that leave finish their calls. */
 export class Crew<Req, Res> {
   private targets = new Map<string, Target<Req, Res>>();
   /** In the order of the last snapshot. */
   endpoints: readonly Endpoint[] = [];
 
-  constructor(private readonly connect: (endpoint: Endpoint) => EndpointStack<Req, Res>) {}
+  /** @param onFault - told why one cannot be connected */
+  constructor(
+    private readonly connect: (endpoint: Endpoint) => EndpointStack<Req, Res>,
+    private readonly onFault?: (fault: unknown) => void,
+  ) {}
 
   get size(): number {
     return this.targets.size;
@@ -128,8 +145,9 @@ export class Crew<Req, Res> {
   /** An endpoint that cannot be connected fails its own calls, so that it is ejected like any other that fails. */
   private open(endpoint: Endpoint): EndpointStack<Req, Res> {
     try {
-      return this.connect(endpoint);
+      return withGates(this.connect(endpoint));
     } catch (fault) {
+      this.onFault?.(fault);
       return { gates: [], handler: () => Promise.reject(fault), close: () => undefined };
     }
   }

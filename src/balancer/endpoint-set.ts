@@ -1,4 +1,5 @@
 import type { Endpoint } from '../core/endpoint.js';
+import { wrongKind } from '../core/options.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
 import type { EndpointSnapshot, Lease, Witness } from './balancer.js';
 import type { SlowStart } from './slow-start.js';
@@ -8,6 +9,11 @@ const lightest = 1e-3;
 const heaviest = 1e6;
 /** Of an endpoint that has none. */
 const usual = 100;
+
+/** How far a lease has come. Numbers are compared faster than booleans. */
+const underWay = 0;
+const observed = 1;
+const released = 2;
 
 /** Where a member that left is remembered. */
 interface Leavers<E extends Endpoint> {
@@ -80,8 +86,7 @@ export class Member<E extends Endpoint> {
  * witness are told each thing once, so that they need none of their own.
  */
 export class MemberLease<E extends Endpoint> implements Lease<E> {
-  /** 0, then 1 when it is answered, then 2 when it is released: numbers are compared faster than booleans. */
-  private stage = 0;
+  private stage = underWay;
 
   /** @param witness - who heard of its begin: others may have come since */
   constructor(
@@ -94,35 +99,42 @@ export class MemberLease<E extends Endpoint> implements Lease<E> {
 
   /** Whether the first response, or the end, has been seen. */
   get answered(): boolean {
-    return this.stage > 0;
+    return this.stage !== underWay;
   }
 
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {
-    if (this.stage !== 0) return;
-    this.stage = 1;
+    if (this.stage !== underWay) return;
+    this.stage = observed;
     this.member.answer(outcome, this.startedAt, now, feedback);
     this.witness?.heard(outcome, now);
   }
   release(outcome: Outcome, now: number, feedback?: Feedback): void {
     const { stage, member, witness } = this;
-    if (stage === 2) return;
-    this.stage = 2;
+    if (stage === released) return;
+    this.stage = released;
     member.inflight--;
     if (member.leftFrom !== undefined) member.leftFrom.forgetLeaver(member);
     // All counts first: a meter of the user's that throws must not cost a place in flight for ever.
     if (witness !== undefined) witness.ended();
-    if (stage === 0) member.answer(outcome, this.startedAt, now, feedback);
+    if (stage === underWay) member.answer(outcome, this.startedAt, now, feedback);
     member.end(now);
-    if (stage === 0 && witness !== undefined) witness.heard(outcome, now);
+    if (stage === underWay && witness !== undefined) witness.heard(outcome, now);
   }
+}
+
+/** Those without would all be one. */
+function checkIds(endpoints: readonly Endpoint[]): void {
+  if (!Array.isArray(endpoints)) throw wrongKind('balancer.update: endpoints', 'an array', endpoints);
+  const at = endpoints.findIndex((endpoint) => typeof endpoint?.id !== 'string' || endpoint.id === '');
+  if (at >= 0) throw wrongKind(`balancer.update: endpoints[${at}].id`, 'a name', endpoints[at]?.id);
 }
 
 /**
  * The endpoints of a balancer, each with its state. The array is rebuilt by {@link update} only, so that a pick
  * allocates nothing but its lease.
  *
- * A member that leaves is remembered while it has leases, and as long as the set is told to: if it comes back before, it is the
- * same member.
+ * A member that leaves is remembered as long as the set is told to, and by a set that is not told while it has leases: if it
+ * comes back before, it is the same member; later it is a newcomer.
  */
 export class EndpointSet<E extends Endpoint, M extends Member<E>> {
   /** Those that may be picked, each once, in the order of the list. */
@@ -146,12 +158,17 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
     return this.known.size;
   }
 
-  /** Replaces the list. An id that comes twice counts once. */
+  /**
+   * Replaces the list. An id that comes twice counts once.
+   *
+   * @throws TypeError where one has no id
+   */
   update(endpoints: readonly E[], now: number): void {
+    checkIds(endpoints);
     this.updates++;
     const members: M[] = [];
     for (const endpoint of endpoints) {
-      const member = this.known.get(endpoint.id) ?? this.join(endpoint, now);
+      const member = this.recall(endpoint.id, now) ?? this.join(endpoint, now);
       if (member.seenIn === this.updates) continue;
       member.seenIn = this.updates;
       member.leftFrom = undefined;
@@ -200,11 +217,21 @@ export class EndpointSet<E extends Endpoint, M extends Member<E>> {
     }));
   }
 
+  /** Who was away for too long is not known, however few updates there were since. */
+  private recall(id: string, now: number): M | undefined {
+    const member = this.known.get(id);
+    const forgotten = member?.leftFrom !== undefined && this.keepMs > 0 && this.isOld(member, now);
+    return forgotten ? undefined : member;
+  }
+
+  private isOld({ leftAt }: M, now: number): boolean {
+    return Math.abs(now - leftAt) >= this.keepMs;
+  }
+
   private away(member: M, now: number): void {
     if (member.leftFrom === undefined) member.leftAt = now;
     member.leftFrom = this;
-    const remembered = Math.abs(now - member.leftAt) < this.keepMs;
-    if (member.inflight === 0 && !remembered) this.known.delete(member.endpoint.id);
+    if (member.inflight === 0 && this.isOld(member, now)) this.known.delete(member.endpoint.id);
   }
 
   private join(endpoint: E, now: number): M {

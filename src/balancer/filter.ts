@@ -1,4 +1,6 @@
 import type { Endpoint } from '../core/endpoint.js';
+import { wrongKind } from '../core/options.js';
+import { isUncalled } from '../core/uncalled.js';
 import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
 
 /**
@@ -6,6 +8,33 @@ import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './bal
  * picks, so it may take its time.
  */
 export type EndpointFilter = <E extends Endpoint>(endpoints: readonly E[]) => readonly E[];
+
+/** An empty list shows it: what a filter leaves of that is a list, and a factory that was not called makes none. */
+function checkFilter(field: string, filter: unknown): void {
+  const what = 'a filter, such as nearZone() makes';
+  if (typeof filter !== 'function') throw wrongKind(field, what, filter);
+  let left: unknown = [];
+  try {
+    left = filter([]);
+  } catch (thrown) {
+    // One that wants to see somebody is none of ours.
+    if (isUncalled(filter, thrown)) left = undefined;
+  }
+  if (!Array.isArray(left)) throw wrongKind(field, what, filter);
+}
+
+/**
+ * Checks a list of filters before anybody is left out by it.
+ *
+ * @param field - name of the list, for messages
+ * @throws TypeError for what is no list of filters, a factory above all that was not called
+ */
+export function checkFilters(field: string, filters: unknown): void {
+  if (!Array.isArray(filters)) throw wrongKind(field, 'an array of filters', filters);
+  filters.forEach((filter, at) => {
+    checkFilter(`${field}[${at}]`, filter);
+  });
+}
 
 class Filtered<E extends Endpoint> implements Balancer<E> {
   readonly attend?: (id: string, witness: Witness) => void;
@@ -37,6 +66,7 @@ class Filtered<E extends Endpoint> implements Balancer<E> {
  * falls back to the others. There is no filter per call; two versions of a service that are called side by side are
  * two balancers.
  *
+ * @throws TypeError for what is no balancer or no filter
  * @example
  * ```ts
  * const balancer = outlierEjection(filtered(p2c(), [inVersion('2.1.0'), nearZone({ zone: 'eu-1a' })]));
@@ -46,7 +76,15 @@ export function filtered<E extends Endpoint = Endpoint>(
   inner: Balancer<E>,
   filters: readonly EndpointFilter[],
 ): Balancer<E> {
+  checkInner('filtered', inner);
+  checkFilters('filtered: the second argument', filters);
   return filters.length === 0 ? inner : new Filtered(inner, filters);
+}
+
+/** @throws TypeError for what is no balancer */
+export function checkInner(owner: string, inner: unknown): void {
+  if (typeof (inner as Partial<Balancer> | null | undefined)?.pick !== 'function')
+    throw wrongKind(`${owner}: the first argument`, 'a balancer, such as leastLoad() makes', inner);
 }
 
 /** Keeps endpoints that run one of these versions, exactly; nobody if there is none. */

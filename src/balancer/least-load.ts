@@ -7,6 +7,7 @@ import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './bal
 import { Draw, QuickDice, shuffled } from './draw.js';
 import { EndpointSet, Member } from './endpoint-set.js';
 import type { LoadMeter, Metering } from './meter.js';
+import { checkedMetering } from './metering.js';
 import { serverBacklog } from './server-backlog.js';
 import { SlowStart, type SlowStartOptions } from './slow-start.js';
 
@@ -75,7 +76,7 @@ const margin = 1.5;
  * ejection ({@link outlierEjection}), which ends with a new beginning.
  */
 const keepMs = 2000;
-/** Passed over is who got less than this part of its fair share. */
+/** Passed over is who got less than this part of its fair share, by weight. */
 const neglected = 1 / 4;
 /** How many are looked at for somebody who was passed over. */
 const lookedAt = 64;
@@ -149,6 +150,8 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
   private tournament = new Tournament(1);
   /** 0 while all weigh the same. */
   private heaviest = 0;
+  /** What all weigh together; while all weigh the same, how many there are. */
+  private totalWeight = 0;
   /** 1 and what is tolerated: what a load must exceed the lowest by, as a factor, to lose to it. */
   private readonly slack: number;
   private readonly dice: QuickDice;
@@ -161,7 +164,8 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
   private prober = 0;
 
   constructor(private readonly options: typeof leastLoadDefaults) {
-    const { slowStart, random, meter = serverBacklog() } = options;
+    const { slowStart, random } = options;
+    const meter = checkedMetering('leastLoad.meter', options.meter ?? serverBacklog());
     this.slack = 1 + options.toleranceRatio;
     this.probeEvery = Math.ceil(1 / options.probeRatio);
     this.probeIn = this.probeEvery;
@@ -181,6 +185,9 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
     const { members } = this.set;
     this.draw = new Draw(members, this.dice, weighting === 'draw');
     this.heaviest = this.draw.weighted ? Math.max(...members.map(({ weight }) => weight)) : 0;
+    this.totalWeight = this.draw.weighted
+      ? members.reduce((sum, { weight }) => sum + weight, 0)
+      : members.length;
     this.order = shuffled(members, random);
     this.tournament = new Tournament(Math.max(1, members.length));
     this.order.forEach((member, place) => {
@@ -260,13 +267,17 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
   private passedOver(now: number): Rated<E> | undefined {
     const { length } = this.order;
     this.probeIn = this.picks + this.probeEvery;
-    const before = this.picks - Math.max(this.probeEvery / 2, length / neglected);
     for (let left = Math.min(length, lookedAt); left > 0; left--) {
       const member = this.order[this.prober] as Rated<E>;
       this.prober = this.prober + 1 >= length ? 0 : this.prober + 1;
-      if (member.pickedIn < before && member.fit(now)) return member;
+      if (this.isNeglected(member) && member.fit(now)) return member;
     }
     return undefined;
+  }
+
+  private isNeglected({ pickedIn, weight }: Rated<E>): boolean {
+    const fairEvery = this.totalWeight / (this.heaviest > 0 ? weight : 1);
+    return pickedIn < this.picks - Math.max(this.probeEvery / 2, fairEvery / neglected);
   }
 
   /** One in its slow start takes its part of the draws as if it were warm. */
@@ -338,7 +349,5 @@ export function leastLoad<E extends Endpoint = Endpoint>(options?: LeastLoadOpti
     probeRatio: { min: 0, max: 0.1 },
   });
   checkChoice('leastLoad.weighting', resolved.weighting, ['draw', 'none']);
-  if (resolved.meter !== undefined && typeof resolved.meter !== 'function')
-    throw new TypeError(`leastLoad.meter must be a function, got ${typeof resolved.meter}`);
   return new LeastLoad(resolved);
 }

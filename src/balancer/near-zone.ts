@@ -1,4 +1,4 @@
-import { resolveOptions } from '../core/options.js';
+import { resolveOptions, wrongKind } from '../core/options.js';
 import type { EndpointFilter } from './filter.js';
 
 /** Options of {@link nearZone}. */
@@ -43,8 +43,7 @@ export function nearZone(options: NearZoneOptions): EndpointFilter {
     minEndpoints: { min: 1, integer: true },
     minWeightRatio: { min: 0, max: 1 },
   });
-  if (typeof zone !== 'string' || zone === '')
-    throw new TypeError(`nearZone.zone must be a name, got ${zone}`);
+  if (typeof zone !== 'string' || zone === '') throw wrongKind('nearZone.zone', 'a name', zone);
   return (endpoints) => {
     const near = endpoints.filter((endpoint) => endpoint.zone === zone);
     const weigh = (list: typeof near) => list.reduce((sum, { weight }) => sum + weight, 0);

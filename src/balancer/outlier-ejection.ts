@@ -2,112 +2,17 @@ import type { Endpoint } from '../core/endpoint.js';
 import { freePermit } from '../core/gate.js';
 import { resolveOptions } from '../core/options.js';
 import type { Outcome } from '../core/outcome.js';
+import { Attendance, type Judge } from './attendance.js';
 import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
 import { Conduct, charge, Slices, Tally } from './conduct.js';
+import { type Ejection, type OutlierEjectionOptions, outlierEjectionDefaults } from './ejection-options.js';
+import { checkInner } from './filter.js';
 import { WatchedLease, Witnesses } from './watched-lease.js';
-
-/** An endpoint was taken out of the picks, or came back. */
-export interface Ejection {
-  /** Which endpoint. */
-  readonly endpoint: Endpoint;
-  /** Whether it is out now. */
-  readonly ejected: boolean;
-  /**
-   * Why. Out: `run` (failures in a row), `ratio` (too many failures). In: `probe` (a trial call was answered), `panic`
-   * (it answered while everybody was used), `ceiling` (the set became too small for so many to be out).
-   */
-  readonly reason: 'run' | 'ratio' | 'probe' | 'panic' | 'ceiling';
-  /** When, on the clock's scale; milliseconds. */
-  readonly now: number;
-}
-
-/** Options of {@link outlierEjection}. */
-export interface OutlierEjectionOptions {
-  /**
-   * Failures in a row that eject; a whole number, 1 or more. More are needed while the others fail as well: the run
-   * has to be one that chance would not produce once in ten thousand at their rate. A larger value lets a dead
-   * endpoint fail more calls.
-   *
-   * @defaultValue `5`
-   */
-  readonly consecutiveFailures?: number | undefined;
-  /**
-   * Part of the calls in the window that eject if they fail; above 0, at most 1. And only if the others clearly fail
-   * less. At a fifth, one retry still hides nearly all of it from callers; above, the retry budget is what pays. A
-   * larger value tolerates worse endpoints.
-   *
-   * @defaultValue `0.2`
-   */
-  readonly failureRatio?: number | undefined;
-  /**
-   * Calls in the window before `failureRatio` counts; a whole number, 1 or more. A larger value judges later and
-   * more surely.
-   *
-   * @defaultValue `20`
-   */
-  readonly minRequests?: number | undefined;
-  /**
-   * Length of the window; milliseconds, above 0. Also the time in service that lives down one ejection. A larger
-   * value remembers longer.
-   *
-   * @defaultValue `10000`
-   */
-  readonly windowMs?: number | undefined;
-  /**
-   * How long the first ejection lasts, doubled by each further one; milliseconds, above 0. Then one call tries the
-   * endpoint. A larger value sends fewer calls to an endpoint that stays bad and comes back later to one that
-   * recovered.
-   *
-   * @defaultValue `3000`
-   */
-  readonly baseEjectionMs?: number | undefined;
-  /**
-   * Longest ejection; milliseconds, at least `baseEjectionMs`. Also how long a trial call may stay without an answer
-   * before another is sent.
-   *
-   * @defaultValue `60000`
-   */
-  readonly maxEjectionMs?: number | undefined;
-  /**
-   * Part of the set that may be out at once, rounded down; 0 to 1. All of them never are. A larger value trusts the
-   * few that are left to carry everything.
-   *
-   * @defaultValue `0.7`
-   */
-  readonly maxEjectedRatio?: number | undefined;
-  /**
-   * With fewer than this part of the set well, nobody is passed over: ejection has then lost its point; 0 to 1. An
-   * endpoint is well if it is in and not in a run of failures. A larger value gives up sooner.
-   *
-   * @defaultValue `0.3`
-   */
-  readonly panicRatio?: number | undefined;
-  /**
-   * Told of each ejection and return. What it throws is dropped.
-   *
-   * @defaultValue `undefined`, nobody is told
-   */
-  readonly onEjection?: ((ejection: Ejection) => void) | undefined;
-}
-
-/** Defaults of {@link OutlierEjectionOptions}. */
-export const outlierEjectionDefaults = {
-  consecutiveFailures: 5,
-  failureRatio: 0.2,
-  minRequests: 20,
-  windowMs: 10_000,
-  baseEjectionMs: 3000,
-  maxEjectionMs: 60_000,
-  maxEjectedRatio: 0.7,
-  panicRatio: 0.3,
-  /** Nobody is told. */
-  onEjection: undefined as ((ejection: Ejection) => void) | undefined,
-};
 
 /** A trial call that ended without a verdict (refused by a gate here, cancelled) is repeated after this long. */
 const retrialMs = 100;
 
-class OutlierEjection<E extends Endpoint> implements Balancer<E> {
+class OutlierEjection<E extends Endpoint> implements Balancer<E>, Judge<E> {
   private endpoints: readonly E[] = [];
   private conducts = new Map<string, Conduct<E>>();
   private readonly ejected = new Set<Conduct<E>>();
@@ -177,7 +82,7 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   learn(conduct: Conduct<E>, outcome: Outcome, now: number): void {
     const out = conduct.ejectedUntil !== undefined;
     if (outcome === 'unsent' || outcome === 'ignored') {
-      if (out) this.scheduleTrial(conduct, Math.min(conduct.ejectedUntil as number, now + retrialMs));
+      if (out) this.retry(conduct, now);
       return;
     }
     // One that sheds is alive: fewer calls help it, none would crush the others. That is the meter's matter.
@@ -254,13 +159,19 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
     const termMs = Math.min(maxEjectionMs, baseEjectionMs * 2 ** conduct.strikes);
     // Beyond the longest term a strike would only take longer to live down.
     if (termMs < maxEjectionMs) conduct.strikes++;
-    this.scheduleTrial(conduct, now + termMs);
+    conduct.dueAt = now + termMs;
+    this.scheduleTrial(conduct, conduct.dueAt);
+  }
+
+  /** A call said nothing: another trial soon, if it was one. In a panic it may be any call, and no term is cut short by it. */
+  private retry(conduct: Conduct<E>, now: number): void {
+    const at = Math.max(conduct.dueAt, now + retrialMs);
+    if (at < (conduct.ejectedUntil as number)) this.scheduleTrial(conduct, at);
   }
 
   private scheduleTrial(conduct: Conduct<E>, at: number): void {
     this.begin(conduct);
     conduct.ejectedUntil = at;
-    this.nextTrialAt = Math.min(this.nextTrialAt, at);
     this.reckon();
   }
 
@@ -274,10 +185,6 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   /** The inner balancer is not asked: it does not know of the endpoint, and one call does not unbalance it. */
   private try(conduct: Conduct<E>, now: number): Lease<E> {
     this.scheduleTrial(conduct, now + this.options.maxEjectionMs);
-    this.nextTrialAt = Number.POSITIVE_INFINITY;
-    for (const { ejectedUntil } of this.ejected)
-      this.nextTrialAt = Math.min(this.nextTrialAt, ejectedUntil as number);
-    this.reckon();
     return new WatchedLease(this.witness(conduct), conduct.endpoint, 'probe', freePermit);
   }
 
@@ -312,6 +219,9 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 
   private reckon(): void {
+    this.nextTrialAt = Number.POSITIVE_INFINITY;
+    for (const { ejectedUntil } of this.ejected)
+      this.nextTrialAt = Math.min(this.nextTrialAt, ejectedUntil as number);
     this.quietUntil = this.attends && !this.outdated ? this.nextTrialAt : Number.NEGATIVE_INFINITY;
   }
 
@@ -356,30 +266,6 @@ class OutlierEjection<E extends Endpoint> implements Balancer<E> {
   }
 }
 
-/** Hears of the calls to one endpoint from one ejection or return to the next. */
-class Attendance<E extends Endpoint> implements Witness {
-  private readonly term: number;
-
-  constructor(
-    private readonly owner: OutlierEjection<E>,
-    private readonly conduct: Conduct<E>,
-  ) {
-    this.term = conduct.term;
-  }
-  began(): void {
-    this.conduct.inflight++;
-  }
-  heard(outcome: Outcome, now: number): void {
-    const { conduct } = this;
-    if (conduct.term !== this.term) return;
-    if (outcome === 'success' && conduct.ejectedUntil === undefined) this.owner.praise(conduct, now);
-    else this.owner.learn(conduct, outcome, now);
-  }
-  ended(): void {
-    this.conduct.inflight--;
-  }
-}
-
 /**
  * Keeps endpoints that are worse than the others out of the picks for a while, judged by the calls that are made
  * anyway. Works around any balancer: the inner one is told of the endpoints that are in, and of nobody else.
@@ -394,7 +280,7 @@ class Attendance<E extends Endpoint> implements Witness {
  *
  * `failure` counts against an endpoint, `success` and `overload` for it (one that sheds is alive), the rest says nothing.
  *
- * @throws TypeError or RangeError for options that are unknown or out of range
+ * @throws TypeError or RangeError for what is no balancer, and for options that are unknown or out of range
  * @example
  * ```ts
  * const balancer = outlierEjection(p2c({ slowStart: {} }), { onEjection: (event) => log(event) });
@@ -408,6 +294,7 @@ export function outlierEjection<E extends Endpoint = Endpoint>(
   inner: Balancer<E>,
   options?: OutlierEjectionOptions,
 ): Balancer<E> {
+  checkInner('outlierEjection', inner);
   const resolved = resolveOptions('outlierEjection', outlierEjectionDefaults, options, {
     consecutiveFailures: { min: 1, integer: true },
     failureRatio: { above: 0, max: 1 },

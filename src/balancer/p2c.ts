@@ -6,6 +6,7 @@ import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './bal
 import { Draw, GivenDice } from './draw.js';
 import { EndpointSet, Member, type MemberLease } from './endpoint-set.js';
 import type { LoadMeter, Metering } from './meter.js';
+import { checkedMetering } from './metering.js';
 import { responseTime } from './response-time.js';
 import { SlowStart, type SlowStartOptions } from './slow-start.js';
 
@@ -127,7 +128,8 @@ class P2c<E extends Endpoint> implements Balancer<E> {
   private readonly dice: GivenDice;
 
   constructor(private readonly options: typeof p2cDefaults) {
-    const { meter, slowStart, random } = options;
+    const { slowStart, random } = options;
+    const meter = checkedMetering('p2c.meter', options.meter);
     this.set = new EndpointSet(
       (endpoint, now) => new Metered(endpoint, meter(endpoint, now)),
       slowStart && new SlowStart(slowStart),

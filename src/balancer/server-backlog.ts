@@ -1,5 +1,6 @@
 import { resolveOptions } from '../core/options.js';
 import type { Feedback, Outcome, ServerLoad } from '../core/outcome.js';
+import { Fleet } from './fleet.js';
 import type { LoadMeter, Metering } from './meter.js';
 import { UsualLatency } from './usual-latency.js';
 
@@ -48,18 +49,16 @@ const memoryMsMs = 100_000;
  * nothing waits anywhere, a few milliseconds that one reported are over soon, and must not keep calls away for minutes.
  */
 const lasting = 1000;
-/** Answers of which the mean backlog of all endpoints is made: some seconds of a quiet client, a moment of a busy one. */
-const fleetAnswers = 64;
 /** Whoever speaks of more time than this cannot be right. */
 const mostMs = 3_600_000;
 /** What latency alone suggests is believed up to so many times the usual latency: it may have been a dear call. */
 const mostUsual = 10;
 /** Without a report, what a call occupies its thread for is taken as a quarter of the usual latency. */
 const guessedService = 0.25;
+/** No answer took less, but for the backlog. Who reports more than its calls waited for lets some pass the line, and is quick. */
+const leastMs = 0.1;
 /** Latency but for the backlog counts from so many times that of the quickest endpoint on: less is chance. */
 const suspicious = 2;
-/** With each answer, what the quickest takes rises by this: when it is gone or slow, another is the quickest after some dozens. */
-const rise = 1.02;
 /** A thread that is busy for less than this part of the time is not what calls wait for. */
 const idle = 0.15;
 const secondMs = 1000;
@@ -67,51 +66,23 @@ const secondMs = 1000;
 const longAgo = 100;
 /** A first failure costs at most this part of the time the endpoint had served well. */
 const firstFailure = 0.1;
-/** Above what anybody who is not at rest can cost. */
-const resting = 1e6;
+/** For so long the time counts that a failed call took. If the endpoint goes on failing, it rests for longer than that anyway. */
+const failureMs = 2000;
+/** One that only sheds, call after call, so often and for so long, rests for this part of the time since it began to. */
+const onlySheds = { calls: 8, ms: 2000, rest: 0.1 };
+/** Above what anybody who is not at rest can cost: the backlog that is believed at most, and a thousand calls of an hour each. */
+const resting = 1e12;
 /** Load of an endpoint that has calls in flight and never answered one: dearer than all others. */
-const unmeasured = 1e12;
+const unmeasured = 1e15;
 
-/** A backlog is what the server said, what its latency suggests, or what a call that ended without an answer has waited. */
+/**
+ * A backlog is what the server said, what its latency suggests, what a call that was given up has waited, or what one has that
+ * failed or was shed.
+ */
 const reported = 0;
 const guessed = 1;
 const raised = 2;
-
-/** What the endpoints of one service have in common: what one of them is like while nothing else is known of it. */
-class Fleet {
-  /** What the quickest of them usually takes, but for its backlog. */
-  usualMs = Number.NaN;
-  /** Mean backlog of those that answered last. */
-  backlogMs = 0;
-  /** How many answered. */
-  answers = 0;
-  /** Calls of this client that wait now, and how many did when the last ones started. */
-  private waiting = 0;
-  private company = 0;
-
-  /** How much a backlog says that may be over: little to a client that makes one call at a time, all to one with others under way. */
-  get bustle(): number {
-    return Math.min(1, this.company);
-  }
-
-  take(backlogMs: number): void {
-    this.backlogMs += (backlogMs - this.backlogMs) / fleetAnswers;
-  }
-
-  /** One of them answered, who usually takes so long. */
-  compare(usualMs: number): void {
-    const risenMs = this.usualMs * rise;
-    this.usualMs = usualMs > risenMs ? risenMs : usualMs;
-  }
-
-  begun(): void {
-    this.company += (this.waiting - this.company) / fleetAnswers;
-    this.waiting++;
-  }
-  answered(): void {
-    this.waiting--;
-  }
-}
+const failed = 3;
 
 class ServerBacklog implements LoadMeter {
   /** Calls whose first response came, and which go on. */
@@ -123,8 +94,8 @@ class ServerBacklog implements LoadMeter {
   private known = false;
   private backlogMs: number;
   private serviceMs = 0;
-  /** How that backlog is known: {@link reported}, {@link guessed} or {@link raised}. */
-  private origin = reported;
+  /** How that backlog is known: {@link reported}, {@link guessed}, {@link raised} or {@link failed}. */
+  private origin: number;
   /** The answer of all that was its last. */
   private heardIn = 0;
   private stampedAt: number;
@@ -132,6 +103,9 @@ class ServerBacklog implements LoadMeter {
   private readonly usual = new UsualLatency();
   /** Failures in a row. */
   private run = 0;
+  /** Sheds since the last success, and when the first of them was. */
+  private sheds = 0;
+  private shedsFrom = 0;
   private failedAt: number;
   private restUntil = Number.NEGATIVE_INFINITY;
 
@@ -142,6 +116,7 @@ class ServerBacklog implements LoadMeter {
   ) {
     // As if it were idle, it would get a call of every client at once.
     this.backlogMs = fleet.backlogMs;
+    this.origin = fleet.told ? reported : guessed;
     this.stampedAt = now;
     this.failedAt = now;
   }
@@ -191,12 +166,18 @@ class ServerBacklog implements LoadMeter {
   }
 
   private forgottenMs(backlogMs: number, slowMs: number, now: number): number {
-    const ageMs = now - this.stampedAt;
-    if (!(ageMs > 0)) return 0;
-    const slowForgottenMs = slowMs - (slowMs * memoryMsMs) / (memoryMsMs + ageMs * slowMs);
+    let ageMs = now - this.stampedAt;
+    if (!(ageMs > 0)) {
+      if (!(ageMs < -secondMs)) return 0;
+      // The clock stepped back. What was heard is as old as the step is long.
+      ageMs = -ageMs;
+    }
+    const slowForgottenMs = slowMs > 0 ? slowMs - (slowMs * memoryMsMs) / (memoryMsMs + ageMs * slowMs) : 0;
     const { bustle, backlogMs: everyMs } = this.fleet;
-    const aboveMs = backlogMs - (this.origin === guessed ? everyMs * bustle : everyMs);
+    const saidByCalls = this.origin === guessed || this.origin === failed;
+    const aboveMs = backlogMs - (saidByCalls ? everyMs * bustle : everyMs);
     if (!(aboveMs > 0)) return slowForgottenMs;
+    if (this.origin === failed) return slowForgottenMs + aboveMs * Math.min(1, ageMs / failureMs);
     const fading = aboveMs / memoryMsMs + (this.origin === raised ? 0 : 1 / (lasting * everyMs * bustle + 1));
     return slowForgottenMs + aboveMs - aboveMs / (1 + ageMs * fading);
   }
@@ -217,6 +198,7 @@ class ServerBacklog implements LoadMeter {
 
   private succeeded(elapsedMs: number, now: number, load: ServerLoad | undefined): void {
     this.run = 0;
+    this.sheds = 0;
     if (load !== undefined && this.report(load, now)) {
       const ownMs = elapsedMs - this.backlogMs;
       this.reconsider(ownMs);
@@ -229,7 +211,7 @@ class ServerBacklog implements LoadMeter {
   }
 
   private failed(outcome: Outcome, startedAt: number, now: number, feedback: Feedback | undefined): void {
-    this.raise(Math.max(0, now - startedAt), now);
+    this.raise(Math.max(0, now - startedAt), now, outcome === 'ignored' ? raised : failed);
     if (outcome !== 'ignored') this.rest(outcome, startedAt, now, feedback?.retryAfterMs);
     if (feedback?.load !== undefined) this.report(feedback.load, now);
   }
@@ -252,19 +234,15 @@ class ServerBacklog implements LoadMeter {
     this.backlogMs = backlogMs;
     this.origin = reported;
     this.serviceMs = serviceMs > 0 ? serviceMs : this.guess();
-    this.fleet.take(backlogMs);
-    this.stamp(now);
+    this.fleet.take(backlogMs, true);
+    this.stampedAt = now;
     return true;
-  }
-
-  private stamp(now: number): void {
-    if (now > this.stampedAt) this.stampedAt = now;
   }
 
   private measure(ownMs: number): void {
     // A first call that was slow to connect would take dozens of others to be forgotten.
     if (!this.known) this.usual.begin(this.fleet.usualMs);
-    this.usual.add(ownMs);
+    this.usual.add(Math.max(leastMs, ownMs));
     this.fleet.compare(this.usual.ms);
     this.known = true;
     if (this.serviceMs === 0) this.serviceMs = this.guess();
@@ -275,11 +253,13 @@ class ServerBacklog implements LoadMeter {
     const usualMs = this.fleet.usualMs;
     const excessMs = Math.min(mostUsual * usualMs, elapsedMs - usualMs);
     const sampleMs = excessMs > 0 ? excessMs : 0;
+    // It serves again: what it was like when it failed is over.
+    const beforeMs = this.known && this.origin !== failed ? this.backlogMs : 0;
     this.origin = guessed;
-    this.backlogMs = ((this.known ? this.backlogMs : 0) + sampleMs) / 2;
-    this.fleet.take(sampleMs);
+    this.backlogMs = (beforeMs + sampleMs) / 2;
+    this.fleet.take(sampleMs, false);
     this.serviceMs = this.guess();
-    this.stamp(now);
+    this.stampedAt = now;
   }
 
   private guess(): number {
@@ -288,27 +268,44 @@ class ServerBacklog implements LoadMeter {
   }
 
   /** A call that ended without an answer tells that an answer takes longer than that. */
-  private raise(elapsedMs: number, now: number): void {
+  private raise(elapsedMs: number, now: number, origin: number): void {
     const aboveMs = elapsedMs - (this.known ? this.usual.ms : 0);
     if (!(aboveMs > this.backlogMs)) return;
     this.backlogMs = Math.min(mostMs, aboveMs);
-    this.origin = raised;
-    this.stamp(now);
+    this.origin = origin;
+    this.stampedAt = now;
   }
 
   private rest(outcome: Outcome, startedAt: number, now: number, askedMs: number | undefined): void {
-    const { coolOffMs, maxRestMs } = this.options;
-    const servedMs = Math.max(0, now - this.failedAt);
-    // One that sheds is alive, and a part of its calls is what it still can serve: its failures are not counted up. Nor are calls
-    // that were under way when another failed: they tell of the same moment.
-    if (outcome === 'failure' && startedAt >= this.failedAt) this.run++;
-    this.failedAt = now;
-    const coolMs =
-      this.run > 1 ? coolOffMs * 2 ** (this.run - 1) : Math.min(coolOffMs, firstFailure * servedMs);
+    const coolMs = outcome === 'overload' ? this.shed(now) : this.blame(startedAt, now);
     // Infinity asks for no retry, not for a rest.
     const asked = askedMs !== undefined && askedMs < Number.POSITIVE_INFINITY && askedMs > coolMs;
-    const restMs = Math.min(maxRestMs, asked ? askedMs : coolMs);
-    this.restUntil = Math.max(this.restUntil, now + restMs);
+    const restMs = Math.min(this.options.maxRestMs, asked ? askedMs : coolMs);
+    this.restUntil = now + Math.max(this.restMs(now), restMs);
+  }
+
+  /** Calls that were under way when another failed tell of the same moment, and are not counted up. */
+  private blame(startedAt: number, now: number): number {
+    if (startedAt >= this.failedAt) this.run++;
+    return this.coolMs(now);
+  }
+
+  /**
+   * One that sheds is alive, and a part of its calls is what it still can serve: that is no run of failures. When it serves none
+   * at all, each rest makes the next a tenth longer, so a busy client does not take for it one that serves few.
+   */
+  private shed(now: number): number {
+    if (this.sheds++ === 0) this.shedsFrom = now;
+    const forMs = now - this.shedsFrom;
+    const served = this.sheds <= onlySheds.calls || !(forMs > onlySheds.ms);
+    return Math.max(this.coolMs(now), served ? 0 : onlySheds.rest * forMs);
+  }
+
+  private coolMs(now: number): number {
+    const { coolOffMs } = this.options;
+    const servedMs = Math.max(0, now - this.failedAt);
+    this.failedAt = now;
+    return this.run > 1 ? coolOffMs * 2 ** (this.run - 1) : Math.min(coolOffMs, firstFailure * servedMs);
   }
 }
 
@@ -329,7 +326,9 @@ function believable(ms: number | undefined): number {
  *   are busy, soon where nothing waits anywhere.
  * - An own call counts as several: the report went to others, who send too.
  * - Calls that wait longer than usual add what they are late: a process that hangs or pauses shows before any timeout.
- * - After a failure the endpoint rests, longer with each further one: a process that refuses fast is never the cheapest.
+ * - After a failure the endpoint rests, longer with each further one: a process that refuses fast is never the cheapest. After a
+ *   shed it rests briefly, since it may serve the next call; one that serves none for seconds rests for longer and longer. How
+ *   long a failed call took is forgotten within two seconds.
  * - Who usually answers later than twice what the quickest endpoint does, its backlog left out, pays for what is above that. Each
  *   endpoint counts once, not each answer: one that gets all calls does not become what is usual.
  * - A server that reports nothing, or whose thread is idle so that its calls wait for something else (a database, a lock), is judged

@@ -1,8 +1,11 @@
 import type { Endpoint } from '../core/endpoint.js';
+import { inNameOf } from '../core/in-name-of.js';
+import { resolveOptions } from '../core/options.js';
 import type { Balancer } from './balancer.js';
-import { type EndpointFilter, filtered } from './filter.js';
-import { type LeastLoadOptions, leastLoad } from './least-load.js';
-import { type OutlierEjectionOptions, outlierEjection } from './outlier-ejection.js';
+import type { OutlierEjectionOptions } from './ejection-options.js';
+import { checkFilters, type EndpointFilter, filtered } from './filter.js';
+import { type LeastLoadOptions, leastLoad, leastLoadDefaults } from './least-load.js';
+import { outlierEjection } from './outlier-ejection.js';
 import type { SlowStartOptions } from './slow-start.js';
 
 /** Options of {@link standardBalancer}. */
@@ -48,8 +51,17 @@ export const standardBalancerDefaults = {
 export function standardBalancer<E extends Endpoint = Endpoint>(
   options: StandardBalancerOptions = {},
 ): Balancer<E> {
-  const { ejection, filters, slowStart, ...rest } = options;
+  resolveOptions<object>('standardBalancer', { ...leastLoadDefaults, ...standardBalancerDefaults }, options);
+  return inNameOf(names, () => standardOf(options));
+}
+
+/** What its parts call themselves, and what they are as options of it. */
+const names = { leastLoad: 'standardBalancer', outlierEjection: 'standardBalancer.ejection' };
+
+function standardOf<E extends Endpoint>(options: StandardBalancerOptions): Balancer<E> {
+  const { ejection, filters = standardBalancerDefaults.filters, slowStart, ...rest } = options;
+  checkFilters('standardBalancer.filters', filters);
   const inner = leastLoad<E>({ ...rest, slowStart: slowStart ?? standardBalancerDefaults.slowStart });
-  const narrowed = filtered(inner, filters ?? standardBalancerDefaults.filters);
+  const narrowed = filtered(inner, filters);
   return ejection === false ? narrowed : outlierEjection(narrowed, ejection);
 }

@@ -16,7 +16,8 @@ export interface EvidenceOptions {
   readonly consecutiveFailures?: number | undefined;
   /**
    * While open, one call is let through each time so long after the one before; milliseconds, 1 or more. It is also
-   * where the way back begins. A larger value wastes fewer calls on a callee that is down and notices its return later.
+   * where the way back begins. Where it opened because all calls were shed, nine are refused between two of them as well, but
+   * for no longer than `windowMs`. A larger value wastes fewer calls on a callee that is down and notices its return later.
    *
    * @defaultValue `500`
    */
@@ -68,7 +69,8 @@ export interface EvidenceOptions {
    */
   readonly maxRequests?: number | undefined;
   /**
-   * What is remembered at most; milliseconds, 1 or more: after so long a call weighs a third. A larger value serves
+   * What is remembered at most of what share is shed; milliseconds, 1 or more: after so long a call weighs a third. It is also
+   * the longest wait for calls to find out by, with a callee that sheds all of them. A larger value serves
    * callers of fewer calls per second, and is slower.
    *
    * @defaultValue `5000`

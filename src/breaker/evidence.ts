@@ -215,8 +215,9 @@ class Evidence implements Breaker<EvidenceOptions> {
       return;
     }
     throttle.stated(now);
-    // What it says is of calls that matter no more than others.
-    throttle.answered(now, matters || throttle.requests >= this.settings.maxRequests ? seen : told);
+    // What it says is of calls that matter neither more nor less than others.
+    const own = matters || throttle.requests >= this.settings.maxRequests || throttle.contradicts(told);
+    throttle.answered(now, own ? seen : told, seen);
   }
 
   private learnNothing(part: number, outcome: 'ignored' | 'unsent'): void {
@@ -264,7 +265,7 @@ class Evidence implements Breaker<EvidenceOptions> {
     this.period += 2;
     this.shut = shut;
     this.forgetSheds();
-    this.pace.begin(now);
+    this.pace.begin(now, shut);
     this.pace.keepAway(now, timeAway(feedback));
     this.enter('open', now);
   }
@@ -316,12 +317,15 @@ class Evidence implements Breaker<EvidenceOptions> {
  * - Half open, from the first success on, calls pass at a rate that each success doubles, or with several in flight each
  *   round trip; failures slow it. After 8 successes without a refusal it is closed.
  * - What is shed (`overload`) is an answer of a callee that lives, and no failure as long as any call is let in: it opens
- *   only after some seventy in a row, or where it is usual to shed more than nineteen of twenty and now all of them are.
+ *   only after some seventy in a row, however long they take, or where it is usual to shed more than nineteen of twenty and
+ *   now all of them are. Then one of ten calls at most finds out, or one in `windowMs` where that is more: what is shed may be
+ *   tried again elsewhere within the usual budget of retries.
  *   Where the server says itself that it sheds (`load.admitRatio` or `overloaded`, as servers of keelson do), `overloadK`
  *   calls pass for each success, evenly spaced; where it does not, it may be one tenant of many who is over a quota, and
  *   nothing is refused until half of the calls are shed. While it is closed a sixth of what is asked passes all the same:
  *   whoever holds back shall not starve where others do not. It is less, down to 3 %, where the server says that it sheds and
- *   lets in hardly any of what it is sent. Calls of a `priority` above 0 are held back only for what is shed of themselves: a
+ *   lets in hardly any of what it is sent. What share it lets in is believed as far as calls here fare like that: those of a
+ *   low priority may all be shed where hardly any other is. Calls of a `priority` above 0 are held back only for what is shed of themselves: a
  *   server sheds them last.
  * - `ignored` and `unsent` are nothing, and give their place back.
  *

@@ -6,8 +6,13 @@ const leastUsual = 0.01;
 const mostUsual = 0.5;
 /** Each verdict moves what is usual by this share: a brown-out is usual after some sixty calls, a run of five is not. */
 const learning = 1 / 64;
-/** What one failure weighs fades by time: failures that are minutes apart are not a run. */
+/** What one call weighs fades by time: failures that are minutes apart are not a run. */
 const fadeMs = 30_000;
+/**
+ * No more of that time counts from one shed to the next: with nothing else between them they are a run. It takes many times
+ * as many, which a client of few calls sends in minutes.
+ */
+const mostBetweenShedsMs = 30;
 
 /** Of a callee that sheds whatever it gets so much is let in all the same, by a lucky moment. */
 const letIn = 0.01;
@@ -32,31 +37,43 @@ const reliefAt = (usual: number): number => Math.log((1 - usual) / (1 - down));
  * for the floor at 0. That the null hypothesis is learned on the way is ours.
  */
 export class OutageScore {
-  /** 0 is no doubt. */
-  value = 0;
   /** The share of calls that usually fail. */
   usual = leastUsual;
   /** The share of calls that is usually shed. */
   usualShed = leastShed;
   /** What one success takes away, as of the last failure: between two of them it hardly changes. */
   private relief = reliefAt(leastUsual);
+  /** The doubt by what failed. */
+  private failing = 0;
+  /** The doubt by what was shed. */
+  private shedding = 0;
   private raisedAt = Number.NaN;
 
   /** @param limit - from where on it is an outage */
   constructor(public limit: number) {}
+
+  /** 0 is no doubt. */
+  get value(): number {
+    return this.failing + this.shedding;
+  }
 
   /** So many calls in a row succeeded. */
   succeeded(calls: number): void {
     this.usual = Math.max(leastUsual, this.usual * (1 - learning) ** calls);
     if (this.usualShed > leastShed)
       this.usualShed = Math.max(leastShed, this.usualShed * (1 - learningOfSheds) ** calls);
-    this.value = Math.max(0, this.value - calls * this.relief);
+    const relief = calls * this.relief;
+    // Once from the sum of both.
+    this.shedding -= Math.max(0, relief - this.failing);
+    if (this.shedding < 0) this.shedding = 0;
+    this.failing = Math.max(0, this.failing - relief);
   }
 
   /** One call failed. @returns whether it is an outage now */
   failed(now: number): boolean {
     const { usual } = this;
-    this.raise(weightAt(usual), now);
+    this.fade(now);
+    this.failing += weightAt(usual);
     this.usual = Math.min(mostUsual, usual + (1 - usual) * learning);
     this.relief = reliefAt(this.usual);
     return this.value >= this.limit;
@@ -65,35 +82,41 @@ export class OutageScore {
   /** One call was shed. @returns whether it is an outage now: hardly any is let in, and that is not usual */
   shed(now: number): boolean {
     const { usualShed } = this;
-    this.raise(Math.log((1 - letIn) / usualShed), now);
+    this.fade(now);
+    this.shedding += Math.log((1 - letIn) / usualShed);
     this.usualShed = Math.min(mostShed, usualShed + (1 - usualShed) * learningOfSheds);
     return this.value >= this.limit;
   }
 
   /** Half way to the next outage: where calls come back to a callee that was down. */
   doubt(now: number): void {
-    this.value = this.limit / 2;
+    this.failing = this.limit / 2;
+    this.shedding = 0;
     this.raisedAt = now;
   }
 
   /** No doubt is left; what is usual stays. */
   absolve(): void {
-    this.value = 0;
+    this.failing = 0;
+    this.shedding = 0;
   }
 
   /** Neither doubt nor anything learned is left. */
   forget(): void {
-    this.value = 0;
+    this.failing = 0;
+    this.shedding = 0;
     this.usual = leastUsual;
     this.usualShed = leastShed;
     this.relief = reliefAt(leastUsual);
   }
 
-  private raise(weight: number, now: number): void {
+  private fade(now: number): void {
     const sinceMs = now - this.raisedAt;
     // A clock that stepped back counts as no time passed.
-    const kept = sinceMs > 0 ? this.value * Math.exp(-sinceMs / fadeMs) : this.value;
-    this.value = kept + weight;
+    if (sinceMs > 0) {
+      this.failing *= Math.exp(-sinceMs / fadeMs);
+      if (this.shedding > 0) this.shedding *= Math.exp(-Math.min(sinceMs, mostBetweenShedsMs) / fadeMs);
+    }
     this.raisedAt = now;
   }
 }

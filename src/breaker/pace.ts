@@ -9,6 +9,12 @@ const lately = 1 / 4;
 /** Calls over which the share that passes is known; small, for it grows. */
 const fewCalls = 32;
 
+/**
+ * Of a callee that sheds whatever it gets one of so many calls finds out: what those that are shed cost elsewhere stays within
+ * the tenth that a retry budget allows.
+ */
+const asked = 10;
+
 /** A callee that asks to be left alone for longer, by mistake or in bad faith, is probed after that all the same. */
 const mostAwayMs = 60_000;
 
@@ -17,6 +23,8 @@ export interface PaceSettings {
   readonly probeIntervalMs: number;
   readonly jitterRatio: number;
   readonly probeTimeoutMs: number;
+  /** Longest wait for calls of which one finds out. */
+  readonly windowMs: number;
   readonly growthFactor: number;
   readonly random: Random;
 }
@@ -44,6 +52,10 @@ export class Pace {
   private passed = 0;
   private refused = 0;
   private askedAt = Number.NaN;
+  /** Whether only a part of what is asked may find out, however little that is. */
+  private sparing = false;
+  /** Calls that might have found out, since one did. */
+  private turnedAway = 0;
 
   constructor(public settings: PaceSettings) {}
 
@@ -60,8 +72,14 @@ export class Pace {
     return 1 / Math.max(this.gapMs, this.spacingMs * this.settings.growthFactor);
   }
 
-  /** The callee is down: the next probe is due after one interval. */
-  begin(now: number): void {
+  /**
+   * The callee is down: the next probe is due after one interval.
+   *
+   * @param sparing - whether probes are no more than a part of what is asked, too
+   */
+  begin(now: number, sparing = false): void {
+    this.sparing = sparing;
+    this.turnedAway = 0;
     this.spacingMs = this.settings.probeIntervalMs;
     this.gapMs = this.spacingMs;
     this.out = 0;
@@ -74,9 +92,13 @@ export class Pace {
   /** Whether a call may find out: one at a time, and an interval after the one before. */
   probe(now: number): boolean {
     this.look(now);
-    if (now < this.nextAt) return false;
+    if (this.tooSoon(now)) {
+      this.turnedAway++;
+      return false;
+    }
     if (this.out > 0 && now - this.sentAt < this.settings.probeTimeoutMs) return false;
     this.out = 1;
+    this.turnedAway = 0;
     this.sent(now);
     return true;
   }
@@ -125,6 +147,7 @@ export class Pace {
   /** A call that passed was not sent: the next may take its place. */
   unsent(): void {
     this.leave();
+    this.turnedAway = asked;
     this.nextAt = Math.min(this.nextAt, this.sentAt);
   }
 
@@ -138,6 +161,11 @@ export class Pace {
   waitMs(now: number): number {
     this.look(now);
     return Math.max(0, this.nextAt - now);
+  }
+
+  private tooSoon(now: number): boolean {
+    if (now < this.nextAt) return true;
+    return this.sparing && this.turnedAway + 1 < asked && now - this.sentAt < this.settings.windowMs;
   }
 
   private leave(): void {

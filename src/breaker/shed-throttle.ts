@@ -20,6 +20,11 @@ const leastShare = 0.16;
 /** What may pass in one go after a pause. More, and a callee that is at its limit has to shed some; less, and pauses are lost. */
 const mostCredit = 5;
 
+/** What the latest call weighs in what share is let in of those that were sent from here. */
+const lately = 1 / 16;
+/** If it is so much less than the callee says of all, that is not true of these: calls that matter less are shed first. */
+const contrary = 1 / 2;
+
 /** How a {@link ShedThrottle} is set. */
 export interface ShedThrottleSettings {
   readonly k: number;
@@ -61,6 +66,8 @@ export class ShedThrottle {
   private creditedAt = Number.NaN;
   /** Calls that were answered since one was shed. */
   private run = 0;
+  /** The share of calls that was let in lately, as it was seen here. */
+  private letIn = 1;
   /** When the callee last said what share it lets in. */
   private statedAt = Number.NaN;
 
@@ -102,9 +109,15 @@ export class ShedThrottle {
     if (this.run >= fewest) this.statedAt = Number.NaN;
   }
 
-  /** A call was answered or shed, by a callee that takes in such a part of what it gets. */
-  answered(now: number, part: number): void {
+  /** Whether the calls that were sent from here are shed far more than the callee says of all. */
+  contradicts(told: number): boolean {
+    return this.letIn < contrary * told;
+  }
+
+  /** A call was answered or shed, by a callee that takes in such a part of what it gets; what was seen of that, 1 or 0. */
+  answered(now: number, part: number, seen = part): void {
     this.fade(now);
+    this.letIn += (seen - this.letIn) * lately;
     this.successes += part;
     this.sheds += 1 - part;
     this.run = part < 1 ? 0 : this.run + 1;
@@ -127,6 +140,7 @@ export class ShedThrottle {
     this.requests += calls * kept;
     this.successes += calls * kept;
     this.run += calls;
+    this.letIn = 1 - (1 - this.letIn) * (1 - lately) ** calls;
     this.bound(now);
   }
 
@@ -155,6 +169,7 @@ export class ShedThrottle {
     this.spanMs = 0;
     this.credit = 0;
     this.run = 0;
+    this.letIn = 1;
     this.statedAt = Number.NaN;
     this.ratio = 0;
   }
@@ -171,6 +186,7 @@ export class ShedThrottle {
     const sinceMs = now - this.fadedAt;
     this.fadedAt = now;
     // A clock that stepped back counts as no time passed.
+    if (sinceMs < 0) this.statedAt += sinceMs;
     if (!(sinceMs > 0)) return;
     const { windowMs } = this.settings;
     this.scale(Math.exp(-sinceMs / windowMs));

@@ -29,7 +29,7 @@ export interface Given {
 }
 
 /** Those of connect itself go where it has them: `timeoutMs` beside the context values. */
-const rpcOptions = { priority: false, key: false, idempotent: true, hedge: true };
+const rpcOptions = { priority: 'number', key: 'string', idempotent: 'boolean', hedge: 'boolean' } as const;
 
 const noLimit = Number.POSITIVE_INFINITY;
 

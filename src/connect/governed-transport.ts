@@ -1,7 +1,8 @@
 import type { Transport } from '@connectrpc/connect';
 import { inNameOf } from '../core/in-name-of.js';
 import { checkNumber, wrongKind } from '../core/options.js';
-import type { App, AppClientOptions } from '../stack/app.js';
+import type { App } from '../stack/app.js';
+import type { AppClientOptions } from '../stack/app-client.js';
 import { Caller } from './caller.js';
 import { connectClientSemantics } from './client-semantics.js';
 import { ClientTransport } from './client-transport.js';

@@ -1,5 +1,6 @@
 import type { Call } from './call.js';
 import type { Middleware } from './handler.js';
+import { aboutOption } from './in-name-of.js';
 import { type AcceptedMetadata, InboundMetadata } from './inbound-metadata.js';
 import { constantsOf, type MetadataDrop, metadataBounds, toldOnce } from './metadata-limits.js';
 import { resolveOptions } from './options.js';
@@ -61,11 +62,11 @@ export const acceptMetadataDefaults = {
 } as const;
 
 function checkPrefixes(field: string, prefixes: readonly string[]): void {
-  if (!Array.isArray(prefixes)) throw new TypeError(`${field} must be an array of strings`);
+  if (!Array.isArray(prefixes)) throw aboutOption(new TypeError(`${field} must be an array of strings`));
   for (const prefix of prefixes) {
     if (typeof prefix !== 'string' || !/^x-[a-z0-9._-]*$/.test(prefix))
-      throw new TypeError(
-        `${field} must be in lower case and begin with "x-", got ${JSON.stringify(prefix)}`,
+      throw aboutOption(
+        new TypeError(`${field} must be in lower case and begin with "x-", got ${JSON.stringify(prefix)}`),
       );
   }
 }

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from './clock.js';
 import { refusal } from './errors.js';
 import type { Ask, Gate, Permit } from './gate.js';
+import { unknownOption } from './option-names.js';
 import { wrongKind } from './options.js';
 import type { Outcome } from './outcome.js';
 import { verdictOnRefusal } from './verdict.js';
@@ -23,6 +24,15 @@ function outcomeOf(error: unknown): Outcome {
   return verdictOnRefusal(error, 'client')?.outcome ?? 'failure';
 }
 
+const known = ['clock', 'classify', 'operation', 'priority', 'cost', 'key'];
+
+/** An object of a class, such as a call, has more to it than options. */
+function strangerIn(options: object): string | undefined {
+  if (Object.getPrototypeOf(options) !== Object.prototype) return undefined;
+  for (const name in options) if (!known.includes(name)) return name;
+  return undefined;
+}
+
 /** What went wrong before the function ran: mostly that somebody's gate is none. */
 function faultOf(gate: unknown, fault: unknown): unknown {
   if (typeof (gate as Partial<Gate> | undefined)?.tryAcquire === 'function') return fault;
@@ -37,7 +47,7 @@ function faultOf(gate: unknown, fault: unknown): unknown {
  * @param gate - a breaker, a limiter, or several joined by {@link allOf}
  * @param run - what to do; may return a value or a promise
  * @param options - how to judge, and what to tell the gate
- * @throws GovernanceError when the gate refuses; TypeError for what is no gate or no function; else whatever `run`
+ * @throws GovernanceError when the gate refuses; TypeError for what is no gate, no function or no option; else whatever `run`
  * throws, unchanged
  * @example
  * ```ts
@@ -53,6 +63,8 @@ export function attempt<T>(
   const classify = options?.classify;
   if (typeof run !== 'function')
     return Promise.reject(wrongKind('attempt: the second argument', 'a function', run));
+  const stranger = options && strangerIn(options);
+  if (stranger !== undefined) return Promise.reject(unknownOption('attempt', stranger, known));
   let permit: Permit | null;
   try {
     const now = clock.now();

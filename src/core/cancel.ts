@@ -54,6 +54,9 @@ class Listener {
     else before.after = after;
     if (after === undefined) source.last = before;
     else after.before = before;
+    // Whoever holds what takes this one back would hold all that came after it, each with its call.
+    this.before = undefined;
+    this.after = undefined;
   }
 }
 

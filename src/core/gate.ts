@@ -35,6 +35,11 @@ export interface Gate {
    * @returns a permit, or `null` to refuse
    */
   tryAcquire(now: number, ask?: Ask): Permit | null;
+  /**
+   * Whether it counts only how often calls come, never how many are under way. Without it: whether `code` is
+   * `RATE_LIMITED`. Of one made of several: whether all do.
+   */
+  readonly countsRatesOnly?: boolean;
   /** After a refusal: how long to stay away, in milliseconds, if this gate can tell. */
   retryAfterMs?(now: number, ask?: Ask): number | undefined;
   /**
@@ -42,6 +47,11 @@ export interface Gate {
    * still be released. Called by whoever made it, once: a stack for the gates of an endpoint that has left.
    */
   dispose?(): void;
+}
+
+/** Whether a gate counts only how often calls come, never how many are under way. */
+export function countsRatesOnly(gate: Gate): boolean {
+  return gate.countsRatesOnly ?? gate.code === 'RATE_LIMITED';
 }
 
 /** A permit that holds nothing, for gates that let a call pass without counting it. */
@@ -78,6 +88,9 @@ class Both implements Gate {
   get code(): RejectionCode {
     return this.refuser.code;
   }
+  get countsRatesOnly(): boolean {
+    return countsRatesOnly(this.first) && countsRatesOnly(this.second);
+  }
   tryAcquire(now: number, ask?: Ask): Permit | null {
     const first = this.first.tryAcquire(now, ask);
     if (first === null) {
@@ -106,16 +119,25 @@ class Both implements Gate {
   }
 }
 
-const open: Gate = { code: 'OVERLOADED', tryAcquire: () => freePermit };
+/** @throws TypeError for what is no gate, a factory above all that was not called */
+export function checkGate(field: string, gate: unknown): asserts gate is Gate {
+  if (typeof (gate as Partial<Gate> | null | undefined)?.tryAcquire !== 'function')
+    throw wrongKind(field, 'a gate, such as sre() makes', gate);
+}
+
+const open: Gate = { code: 'OVERLOADED', countsRatesOnly: true, tryAcquire: () => freePermit };
 
 /**
  * Makes one gate of several: a call passes only if all let it pass. What was acquired before a refusal is released
  * as `unsent`, so that no other gate remembers the call.
  *
  * @param gates - asked in this order; put the cheapest and the most likely to refuse first
- * @throws TypeError for what is no array
+ * @throws TypeError for what is no array of gates
  */
 export function allOf(gates: readonly Gate[]): Gate {
   if (!Array.isArray(gates)) throw wrongKind('allOf: the first argument', 'an array of gates', gates);
+  gates.forEach((gate, at) => {
+    checkGate(`allOf[${at}]`, gate);
+  });
   return gates.length === 0 ? open : gates.reduceRight((joined, gate) => new Both(gate, joined));
 }

@@ -1,4 +1,5 @@
 import type { Call } from './call.js';
+import { wrongKind } from './options.js';
 
 /**
  * Answers one call. A client is one, a server runs one. It never throws synchronously: a failure is a rejection.
@@ -22,6 +23,7 @@ export type Middleware<Req, Res> = (next: Handler<Req, Res>) => Handler<Req, Res
  * @param middlewares - the first is outermost; `undefined` and `false` entries are left out, so that a stack can
  * be written as one list of conditions
  * @param leaf - what the innermost middleware calls
+ * @throws TypeError when a middleware returns no handler
  * @example
  * ```ts
  * const handler = compose([tracing(), retry()], leaf);
@@ -34,7 +36,10 @@ export function compose<Req, Res>(
   let handler = leaf;
   for (let i = middlewares.length - 1; i >= 0; i--) {
     const middleware = middlewares[i];
-    if (middleware) handler = middleware(handler);
+    if (!middleware) continue;
+    handler = middleware(handler);
+    if (typeof handler !== 'function')
+      throw wrongKind(`${middleware.name || 'middleware'}: what it returns`, 'a handler', handler);
   }
   return handler;
 }

@@ -1,13 +1,27 @@
+/** What our own factories threw about options. Whatever else is thrown meanwhile is the user's, however it begins. */
+const complaints = new WeakSet<Error>();
+
+/** Marks an error as one about an option, which {@link inNameOf} may say in other words. */
+export function aboutOption<Kind extends TypeError | RangeError>(error: Kind): Kind {
+  complaints.add(error);
+  return error;
+}
+
+/** Whether somebody is told by it of an option that cannot be. */
+export function isAboutOption(error: unknown): error is TypeError | RangeError {
+  return error instanceof Error && complaints.has(error);
+}
+
 const word = /^\w/;
 
 function renamed(error: unknown, names: Readonly<Record<string, string>>): unknown {
-  if (!(error instanceof TypeError || error instanceof RangeError)) return error;
+  if (!isAboutOption(error)) return error;
   const { message, cause } = error;
   for (const [part, name] of Object.entries(names)) {
     const rest = message.slice(part.length);
     if (!message.startsWith(part) || word.test(rest)) continue;
     const Kind = error instanceof RangeError ? RangeError : TypeError;
-    return new Kind(name + rest, cause === undefined ? undefined : { cause });
+    return aboutOption(new Kind(name + rest, cause === undefined ? undefined : { cause }));
   }
   return error;
 }

@@ -67,8 +67,8 @@ export { type Random, systemRandom } from './random.js';
 export {
   neverAgain,
   noRetry,
+  noteRetriableAbove,
   noteRetriedBelow,
-  noteWentOn,
   retriedBelow,
   retryHeader,
 } from './retried-below.js';

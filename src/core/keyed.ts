@@ -1,6 +1,6 @@
 import type { RejectionCode } from './errors.js';
-import type { Ask, Gate, Permit } from './gate.js';
-import { checkChoice, resolveOptions } from './options.js';
+import { type Ask, checkGate, countsRatesOnly, type Gate, type Permit } from './gate.js';
+import { checkChoice, resolveOptions, wrongKind } from './options.js';
 
 /** Options of {@link keyed}. */
 export interface KeyedOptions {
@@ -94,6 +94,14 @@ class Keyed implements KeyedGate {
   get code(): RejectionCode {
     return this.refuser?.code ?? 'OVERLOADED';
   }
+  /** As that of calls without a key does, for all come from one maker; if that makes none for them, nobody knows. */
+  get countsRatesOnly(): boolean {
+    try {
+      return countsRatesOnly(this.gateOf(''));
+    } catch {
+      return false;
+    }
+  }
   tryAcquire(now: number, ask?: Ask): Permit | null {
     const gate = this.gateOf(this.keyOf(ask));
     const permit = gate.tryAcquire(now, ask);
@@ -109,7 +117,9 @@ class Keyed implements KeyedGate {
   private gateOf(key: string): Gate {
     let entry = this.entries.get(key);
     if (entry === undefined) {
-      entry = { key, gate: this.make(key), newer: undefined, older: undefined };
+      const gate = this.make(key);
+      checkGate('keyed: what its function returns', gate);
+      entry = { key, gate, newer: undefined, older: undefined };
       this.entries.set(key, entry);
       // A forgotten gate's permits still release against it: only its memory is lost.
       if (this.entries.size > this.maxKeys) this.forget(this.recency.dropOldest());
@@ -148,7 +158,8 @@ const readers = {
  * ```
  */
 export function keyed(make: (key: string) => Gate, options?: KeyedOptions): KeyedGate {
-  if (typeof make !== 'function') throw new TypeError(`keyed: make must be a function, got ${String(make)}`);
+  if (typeof make !== 'function')
+    throw wrongKind('keyed: the first argument', 'a function that makes a gate, such as () => sre()', make);
   const { by, maxKeys } = resolveOptions('keyed', keyedDefaults, options, {
     maxKeys: { min: 1, integer: true },
   });

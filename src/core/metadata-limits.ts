@@ -1,3 +1,4 @@
+import { aboutOption } from './in-name-of.js';
 import { checkMetadataName, checkMetadataText, isPortable } from './metadata-key.js';
 
 /** Metadata that was left out. */
@@ -76,7 +77,7 @@ export function constantsOf(
   given: Readonly<Record<string, string>>,
 ): ReadonlyMap<string, string> {
   if (typeof given !== 'object' || given === null)
-    throw new TypeError(`${field} must be an object, got ${String(given)}`);
+    throw aboutOption(new TypeError(`${field} must be an object, got ${String(given)}`));
   return new Map(
     Object.entries(given).map(([name, value]) => [
       checkMetadataName(`${field}: name`, name),

@@ -1,4 +1,5 @@
 import type { Call } from './call.js';
+import { aboutOption } from './in-name-of.js';
 
 /**
  * Which operations are meant.
@@ -30,10 +31,12 @@ function pathIn(operation: string): string {
 }
 
 function ofString(field: string, pattern: string): NameTest {
-  if (pattern === '') throw new TypeError(`${field} must not be empty; "*" is every operation`);
+  if (pattern === '') throw aboutOption(new TypeError(`${field} must not be empty; "*" is every operation`));
   const star = pattern.indexOf('*');
   if (star >= 0 && star < pattern.length - 1)
-    throw new TypeError(`${field}: "*" can stand only at the end; use a RegExp for "${pattern}"`);
+    throw aboutOption(
+      new TypeError(`${field}: "*" can stand only at the end; use a RegExp for "${pattern}"`),
+    );
   const subject = pattern.startsWith('/') ? pathIn : (operation: string) => operation;
   if (star < 0) return (operation) => operation === pattern || subject(operation) === pattern;
   const prefix = pattern.slice(0, -1);
@@ -54,14 +57,18 @@ function ofRegExp(pattern: RegExp): NameTest {
  */
 export function criteriaOf(field: string, given: OperationMatch | readonly OperationMatch[]): Criteria {
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
-  if (list.length === 0) throw new TypeError(`${field} must not be empty: it would match nothing`);
+  if (list.length === 0)
+    throw aboutOption(new TypeError(`${field} must not be empty: it would match nothing`));
   const names: NameTest[] = [];
   const byCall: CallTest[] = [];
   for (const one of list) {
     if (typeof one === 'string') names.push(ofString(field, one));
     else if (one instanceof RegExp) names.push(ofRegExp(one));
     else if (typeof one === 'function') byCall.push(one as CallTest);
-    else throw new TypeError(`${field} must be a string, a RegExp or a function, got ${String(one)}`);
+    else
+      throw aboutOption(
+        new TypeError(`${field} must be a string, a RegExp or a function, got ${String(one)}`),
+      );
   }
   return { byName: (operation) => names.some((test) => test(operation)), byCall };
 }

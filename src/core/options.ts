@@ -1,3 +1,6 @@
+import { aboutOption } from './in-name-of.js';
+import { unknownOption } from './option-names.js';
+
 /** The range of one numeric option. */
 export interface Bound {
   /** Smallest value allowed. */
@@ -41,48 +44,7 @@ function show(value: unknown): string {
  */
 export function wrongKind(field: string, what: string, value: unknown): TypeError {
   const hint = typeof value === 'function' && value.name !== '' ? `; call it: ${value.name}()` : '';
-  return new TypeError(`${field} must be ${what}, got ${show(value)}${hint}`);
-}
-
-/** Levenshtein's distance. */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= one.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= other.length; j++) {
-      const swap = (row[j - 1] as number) + (one[i - 1] === other[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[other.length] as number;
-}
-
-/** The name that was meant, if one is much like it: a slip of the keys, or one within the other (`timeout`, `timeoutMs`). */
-function nearest(given: string, known: readonly string[]): string | undefined {
-  const wanted = given.toLowerCase();
-  let best: string | undefined;
-  let least = Math.ceil(wanted.length / 3);
-  for (const name of known) {
-    const lower = name.toLowerCase();
-    const within = wanted.length > 2 && (lower.includes(wanted) || wanted.includes(lower));
-    const far = distance(wanted, lower) - (within ? wanted.length : 0);
-    if (far > least || (far === least && best !== undefined)) continue;
-    best = name;
-    least = far;
-  }
-  return best;
-}
-
-/**
- * The error for an option that does not exist, with the one that may be meant.
- *
- * @param owner - where it was given: `sre`
- */
-export function unknownOption(owner: string, option: string, known: readonly string[]): TypeError {
-  const meant = nearest(option, known);
-  const question = meant === undefined ? '; there are' : `: did you mean ${meant}? There are`;
-  return new TypeError(`${owner}.${option} is not an option${question} ${known.join(', ')}`);
+  return aboutOption(new TypeError(`${field} must be ${what}, got ${show(value)}${hint}`));
 }
 
 function within(value: number, bound: Bound): boolean {
@@ -102,8 +64,9 @@ function within(value: number, bound: Bound): boolean {
  */
 export function checkNumber(field: string, value: unknown, bound: Bound): number {
   if (typeof value !== 'number')
-    throw new TypeError(`${field} must be ${describe(bound)}, got ${show(value)}`);
-  if (!within(value, bound)) throw new RangeError(`${field} must be ${describe(bound)}, got ${value}`);
+    throw aboutOption(new TypeError(`${field} must be ${describe(bound)}, got ${show(value)}`));
+  if (!within(value, bound))
+    throw aboutOption(new RangeError(`${field} must be ${describe(bound)}, got ${value}`));
   return value;
 }
 
@@ -114,8 +77,8 @@ export function checkNumber(field: string, value: unknown, bound: Bound): number
  */
 export function checkChoice<T extends string>(field: string, value: unknown, choices: readonly T[]): T {
   if (choices.includes(value as T)) return value as T;
-  throw new RangeError(
-    `${field} must be one of ${choices.map((c) => `"${c}"`).join(', ')}, got ${show(value)}`,
+  throw aboutOption(
+    new RangeError(`${field} must be one of ${choices.map((c) => `"${c}"`).join(', ')}, got ${show(value)}`),
   );
 }
 
@@ -136,8 +99,8 @@ export function resolveOptions<Defaults extends object>(
 ): Defaults {
   const merged = { ...defaults } as Record<string, unknown>;
   if (given !== undefined) {
-    if (typeof given !== 'object' || given === null)
-      throw new TypeError(`${owner}: options must be an object, got ${show(given)}`);
+    if (typeof given !== 'object' || given === null || Array.isArray(given))
+      throw aboutOption(new TypeError(`${owner}: options must be an object, got ${show(given)}`));
     for (const [field, value] of Object.entries(given)) {
       if (!Object.hasOwn(defaults, field)) throw unknownOption(owner, field, Object.keys(defaults));
       if (value !== undefined) merged[field] = value;
@@ -148,10 +111,10 @@ export function resolveOptions<Defaults extends object>(
   }
   for (const [field, value] of Object.entries(defaults)) {
     if (typeof value === 'function' && typeof merged[field] !== 'function') {
-      throw new TypeError(`${owner}.${field} must be a function, got ${show(merged[field])}`);
+      throw aboutOption(new TypeError(`${owner}.${field} must be a function, got ${show(merged[field])}`));
     }
     if (typeof value === 'boolean' && typeof merged[field] !== 'boolean') {
-      throw new TypeError(`${owner}.${field} must be a boolean, got ${show(merged[field])}`);
+      throw aboutOption(new TypeError(`${owner}.${field} must be a boolean, got ${show(merged[field])}`));
     }
   }
   return merged as Defaults;

@@ -1,3 +1,4 @@
+import { aboutOption } from './in-name-of.js';
 import type { Feedback, Outcome } from './outcome.js';
 
 /** What a wire knows of its messages. Policies never look at a request or a response themselves. */
@@ -48,5 +49,5 @@ export function checkProtocol<Req, Res>(
   protocol: Protocol<Req, Res> | undefined,
 ): Protocol<Req, Res> {
   if (typeof protocol?.classify === 'function') return protocol;
-  throw new TypeError(`${field} must be a Protocol with a classify function`);
+  throw aboutOption(new TypeError(`${field} must be a Protocol with a classify function`));
 }

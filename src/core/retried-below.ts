@@ -19,34 +19,26 @@ export const neverAgain = Number.POSITIVE_INFINITY;
 /** When the failure below came to an end that the answer may be made of. */
 const failedBelow = callKey<number | undefined>('keelson.retriedBelow');
 
-/** Whoever serves a call for longer than this after a failure below is not asked whether he has moved on. */
-const memoryMs = 60_000;
-
-/** When a failure was noted last, on whichever call: where that is long ago, nobody has to look. */
-let latest = Number.NEGATIVE_INFINITY;
-
 /**
  * Notes on the inbound call that is served now, if there is one: an outgoing call of it failed and is not to be retried.
  *
  * @param now - when that call came to its end; monotonic milliseconds
  */
 export function noteRetriedBelow(now: number = systemClock.now()): void {
-  const inbound = currentCall();
-  if (inbound === undefined) return;
-  latest = now;
-  inbound.values.set(failedBelow, now);
+  currentCall()?.values.set(failedBelow, now);
 }
 
 /**
- * Notes on the inbound call that is served now, if there is one: an outgoing call of it ended, otherwise than those that
- * {@link noteRetriedBelow} is for. If it began after a failure, the handler knew of that and went on: whatever it answers is
- * not made of that failure any more. One that ran beside it says nothing.
+ * Notes on the inbound call that is served now, if there is one: an outgoing call of it failed, and nothing keeps whoever
+ * called from trying again. If it began after a failure that {@link noteRetriedBelow} is for, the handler knew of that and
+ * went on: this is what it fails for. One that ran beside it says nothing.
+ *
+ * Not for calls that succeed: a handler may log a failure elsewhere before it passes it on. What a word too many costs is
+ * one retry; one too few costs what each tier above multiplies.
  *
  * @param began - when it was asked for, by the same clock
  */
-export function noteWentOn(began: number): void {
-  // Nearly always: nothing failed lately. Also for a time that is none.
-  if (!(began - latest <= memoryMs)) return;
+export function noteRetriableAbove(began: number): void {
   const { values } = currentCall() ?? {};
   const failedAt = values?.get(failedBelow);
   if (failedAt !== undefined && began >= failedAt) values?.set(failedBelow, undefined);
@@ -54,7 +46,7 @@ export function noteWentOn(began: number): void {
 
 /**
  * Whether a failure of this inbound call may be one of its outgoing calls, which was retried or refused already: the last of
- * those that followed one another. Of several that ran at one time each counts.
+ * those that failed one after another. Of several that ran at one time each counts.
  */
 export function retriedBelow(call: Call | undefined): boolean {
   return call?.values.get(failedBelow) !== undefined;

@@ -2,6 +2,7 @@ import { type Call, derive } from '../core/call.js';
 import type { Carrier } from '../core/carrier.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Middleware } from '../core/handler.js';
+import { aboutOption } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
 import { handOn } from '../core/receiver.js';
 import { tooLate } from './expired.js';
@@ -85,7 +86,9 @@ export function inboundTimeoutMs(headers: Carrier, maxMs: number = acceptDeadlin
 function trustOf(given: boolean | Trust = acceptDeadlineDefaults.trust): Trust {
   if (typeof given === 'boolean') return () => given;
   if (typeof given !== 'function')
-    throw new TypeError(`acceptDeadline.trust must be a boolean or a function, got ${String(given)}`);
+    throw aboutOption(
+      new TypeError(`acceptDeadline.trust must be a boolean or a function, got ${String(given)}`),
+    );
   return (call) => {
     try {
       // A promise is truthy whatever it will say, and nobody here can wait for it.

@@ -44,7 +44,7 @@ class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
   /** The wire may not heed an abort, and nobody need wait for it. */
   private abandon(reason: unknown): void {
     const outer = this.leave();
-    this.unhook?.();
+    this.letGo();
     this.source.abort(reason);
     outer?.failed(this.source.reason);
   }
@@ -67,7 +67,7 @@ class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
     try {
       this.unlink(response);
     } catch (fault) {
-      this.unhook?.();
+      this.letGo();
       outer.failed(fault);
       return;
     }
@@ -85,12 +85,20 @@ class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
     if (unhook === undefined) return;
     if (protocol === undefined) unhook();
     else whenOver(protocol, response, unhook);
+    this.unhook = undefined;
+  }
+
+  /** Of the caller's abort. A wire that heeds none keeps this call for as long as it likes, and must not keep others by it. */
+  private letGo(): void {
+    const { unhook } = this;
+    this.unhook = undefined;
+    unhook?.();
   }
 
   failed(error: unknown): void {
     const outer = this.leave();
     if (outer === undefined) return;
-    this.unhook?.();
+    this.letGo();
     outer.failed(error);
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
+import { listenerMaker } from '../http/listener-maker.js';
 import type { App } from '../stack/app.js';
 import type { AppListenerOptions } from '../stack/app-listener.js';
 import { followRoute, type RouteTrail } from './route-trail.js';
@@ -53,7 +53,7 @@ class ExpressChain implements FrameworkChain {
  * ```
  */
 export function governExpress(app: Pick<App, 'listener'>, options?: AppListenerOptions): ExpressMiddleware {
-  const listen = listenerOfApp('governExpress', app);
+  const listen = listenerMaker('governExpress', app);
   const enter = frameworkEntry((handler) => listen(handler, options), options);
   return (req, res, next) => enter(req, res, new ExpressChain(req, next));
 }

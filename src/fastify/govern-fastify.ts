@@ -1,5 +1,5 @@
-import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
+import { listenerMaker } from '../http/listener-maker.js';
 import { servedCall } from '../http/served-call.js';
 import type { App } from '../stack/app.js';
 import type { AppListenerOptions } from '../stack/app-listener.js';
@@ -47,7 +47,7 @@ class FastifyChain implements FrameworkChain {
  * ```
  */
 export function governFastify(app: Pick<App, 'listener'>, options?: AppListenerOptions): FastifyPlugin {
-  const listen = listenerOfApp('governFastify', app);
+  const listen = listenerMaker('governFastify', app);
   const enter = frameworkEntry(
     (handler, route) => listen(handler, { ...options, routes: options?.routes ?? route }),
     options,

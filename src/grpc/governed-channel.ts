@@ -1,7 +1,8 @@
 import type { Channel } from '@grpc/grpc-js';
 import { inNameOf } from '../core/in-name-of.js';
 import { checkNumber, wrongKind } from '../core/options.js';
-import type { App, AppClientOptions } from '../stack/app.js';
+import type { App } from '../stack/app.js';
+import type { AppClientOptions } from '../stack/app-client.js';
 import { ClientChannel } from './client-channel.js';
 import { grpcClientSemantics } from './client-semantics.js';
 import type { GrpcAnswer } from './grpc-answer.js';
@@ -9,6 +10,7 @@ import type { GrpcRequest } from './grpc-request.js';
 import { grpcWire } from './grpc-wire.js';
 import { type IdempotentMethods, idempotentBy } from './idempotent.js';
 import { Line } from './line.js';
+import { checkMethods, checkPatterns } from './meant-methods.js';
 import { methodTable, type ServiceLike } from './method-table.js';
 import type { GrpcWireOptions } from './wire-options.js';
 
@@ -107,6 +109,8 @@ export function governedChannel(
   checkNumber('governedChannel.replayBufferBytes', replayBufferBytes, { min: 0, integer: true });
   const methods = methodTable(services);
   const mayRepeat = idempotentBy(idempotent);
+  checkMethods('governedChannel.idempotent', idempotent, methods);
+  if (others.tied) checkPatterns('governedChannel.tied.routes', others.tied.routes, methods);
   const { credentials, keepaliveTimeMs, keepaliveTimeoutMs, maxReconnectMs, channelOptions, ...policy } =
     others;
   const carried = {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
+import { listenerMaker } from '../http/listener-maker.js';
 import { servedCall } from '../http/served-call.js';
 import { isUpgrade } from '../http/upgrade.js';
 import type { App } from '../stack/app.js';
@@ -91,7 +91,7 @@ class HonoChain implements FrameworkChain {
  * ```
  */
 export function governHono(app: Pick<App, 'listener'>, options?: AppListenerOptions): HonoMiddleware {
-  const listen = listenerOfApp('governHono', app);
+  const listen = listenerMaker('governHono', app);
   const enter = frameworkEntry(
     (handler, route) => listen(handler, { ...options, routes: options?.routes ?? route }),
     options,

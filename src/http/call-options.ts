@@ -1,4 +1,5 @@
-import { checkNumber, unknownOption, wrongKind } from '../core/options.js';
+import { unknownOption } from '../core/option-names.js';
+import { checkNumber, wrongKind } from '../core/options.js';
 
 /** What one call may decide for itself. */
 export interface CallOptions {
@@ -10,8 +11,8 @@ export interface CallOptions {
   /** How long the call may take to its response headers, all attempts together; milliseconds, above 0. */
   readonly timeoutMs?: number | undefined;
   /**
-   * Importance: higher is kept longer under overload, 0 is usual. Without it that of the inbound call. It also travels to
-   * the callee, as `x-md-global-priority`.
+   * Importance: higher is kept longer under overload, 0 is usual; a whole number from -100 to 100. Without it that of the
+   * inbound call. It also travels to the callee, as `x-md-global-priority`.
    */
   readonly priority?: number | undefined;
   /** For balancers that keep a key on an endpoint, and for limits by key. */
@@ -36,24 +37,28 @@ export interface GovernedInit extends RequestInit {
 /** Has the signature of `fetch`. */
 export type GovernedFetch = (input: string | URL | Request, init?: GovernedInit) => Promise<Response>;
 
-/** What the options of a call are named; `true` for those that are switches. */
-const callOptions: Readonly<Record<keyof CallOptions, boolean>> = {
-  operation: false,
-  timeoutMs: false,
-  priority: false,
-  key: false,
-  idempotent: true,
-  hedge: true,
-  tied: true,
-};
+/** Options of one call by their names, with the type that each has. */
+export type CallOptionKinds = Readonly<Record<string, 'boolean' | 'number' | 'string'>>;
 
-function checkNamed(owner: string, options: CallOptions, known: Readonly<Record<string, boolean>>): void {
-  for (const name in options) {
-    const isSwitch = Object.hasOwn(known, name) ? known[name] : undefined;
-    if (isSwitch === undefined) throw unknownOption(owner, name, Object.keys(known));
-    const value = isSwitch ? options[name as keyof CallOptions] : undefined;
-    if (value !== undefined && typeof value !== 'boolean')
-      throw wrongKind(`${owner}.${name}`, 'a boolean', value);
+const callOptions = {
+  operation: 'string',
+  timeoutMs: 'number',
+  priority: 'number',
+  key: 'string',
+  idempotent: 'boolean',
+  hedge: 'boolean',
+  tied: 'boolean',
+} as const satisfies { readonly [Name in keyof CallOptions]-?: CallOptionKinds[string] };
+
+/** Numbers have ranges, and are left to whoever knows those. */
+function checkNamed(owner: string, options: CallOptions, known: CallOptionKinds): void {
+  // Its own: what is inherited was never meant for us, were it only what somebody added to all objects.
+  for (const name of Object.keys(options)) {
+    const kind = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (kind === undefined) throw unknownOption(owner, name, Object.keys(known));
+    const value = options[name as keyof CallOptions];
+    if (value !== undefined && kind !== 'number' && typeof value !== kind)
+      throw wrongKind(`${owner}.${name}`, `a ${kind}`, value);
   }
 }
 
@@ -61,13 +66,13 @@ function checkNamed(owner: string, options: CallOptions, known: Readonly<Record<
  * Checks the options of one call.
  *
  * @param owner - where the caller wrote them, for messages: `keelson`
- * @param known - which options there are, and which of them are switches
+ * @param known - which options there are
  * @throws TypeError for one that is unknown or of another kind, RangeError for a value that is out of range
  */
 export function checkCallOptions(
   owner: string,
   options: CallOptions,
-  known: Readonly<Record<string, boolean>> = callOptions,
+  known: CallOptionKinds = callOptions,
 ): CallOptions {
   if (typeof options !== 'object' || options === null) throw wrongKind(owner, 'an object', options);
   checkNamed(owner, options, known);

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Endpoint } from '../core/endpoint.js';
+import { aboutOption } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
 import type { Connection, Wire } from '../core/wire.js';
 import { type Connecting, connectTo } from './connect-to.js';
@@ -80,8 +81,10 @@ function socketsOf(settings: Settings): () => Sockets {
   const options = agentOptions(pool, tls);
   if (fetch !== undefined) {
     if (undici ?? pool ?? tls)
-      throw new TypeError(
-        'fetchWire: undici, pool and tls have no effect on a fetch of your own; give it what it needs',
+      throw aboutOption(
+        new TypeError(
+          'fetchWire: undici, pool and tls have no effect on a fetch of your own; give it what it needs',
+        ),
       );
     return () => noSockets;
   }
@@ -95,8 +98,10 @@ function socketsOf(settings: Settings): () => Sockets {
     return tls === undefined ? () => platformSockets(options) : () => ownSockets(Agent, options);
   // Without TLS nothing is at stake: a mock or a proxy has connections of its own.
   if (tls === undefined && globalDispatcher() !== undefined) return () => platformSockets(options);
-  throw new TypeError(
-    `fetchWire.${tls === undefined ? 'pool' : 'tls'} needs connections of its own, and the platform's cannot be used (its dispatcher is replaced or unknown); give the undici package as fetchWire.undici`,
+  throw aboutOption(
+    new TypeError(
+      `fetchWire.${tls === undefined ? 'pool' : 'tls'} needs connections of its own, and the platform's cannot be used (its dispatcher is replaced or unknown); give the undici package as fetchWire.undici`,
+    ),
   );
 }
 
@@ -119,7 +124,7 @@ export function fetchWire(options: FetchWireOptions = {}): Wire<HttpRequest, Res
   const { fetch, undici, bodyIdleTimeoutMs: timeoutMs, clock } = settings;
   for (const [name, value] of Object.entries({ fetch, 'undici.fetch': undici ? undici.fetch : undefined })) {
     if (value !== undefined && typeof value !== 'function')
-      throw new TypeError(`fetchWire.${name} must be a function`);
+      throw aboutOption(new TypeError(`fetchWire.${name} must be a function`));
   }
   const sockets = socketsOf(settings);
   const connecting: Connecting = {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIPv4, isIPv6, type Socket } from 'node:net';
 import { type Carrier, lowerCase } from '../core/carrier.js';
+import { aboutOption } from '../core/in-name-of.js';
 
 class InboundHeaders implements Carrier {
   constructor(private readonly headers: IncomingHttpHeaders) {}
@@ -74,5 +75,7 @@ export function truster(trust: Trust): (req: IncomingMessage) => boolean {
   if (typeof trust === 'function') return asked(trust);
   if (trust === 'private') return fromPrivate();
   if (typeof trust === 'boolean') return () => trust;
-  throw new TypeError(`listener.trust must be a boolean, "private" or a function, got ${String(trust)}`);
+  throw aboutOption(
+    new TypeError(`listener.trust must be a boolean, "private" or a function, got ${String(trust)}`),
+  );
 }

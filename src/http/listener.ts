@@ -5,6 +5,7 @@ import { type CancelSource, cancelSource } from '../core/cancel.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { refusal } from '../core/errors.js';
 import { type Handler, invoke } from '../core/handler.js';
+import { aboutOption } from '../core/in-name-of.js';
 import { wrongKind } from '../core/options.js';
 import { callOver } from '../core/over.js';
 import { trustedPeer } from '../core/trust.js';
@@ -214,7 +215,7 @@ export function toListener(
   const keyOf = keyReader(options.key);
   const teller = loadTeller('listener', options, options.load);
   if (typeof (options.tied ?? false) !== 'boolean')
-    throw new TypeError(`listener.tied must be a boolean, got ${String(options.tied)}`);
+    throw aboutOption(new TypeError(`listener.tied must be a boolean, got ${String(options.tied)}`));
   const tied = options.tied === true ? new TiedServer(trusts, options.clock ?? systemClock) : undefined;
   const early =
     options.early &&

@@ -1,3 +1,4 @@
+import { aboutOption } from '../core/in-name-of.js';
 import { checkChoice } from '../core/options.js';
 import type { ServerLoad } from '../core/outcome.js';
 import { formatLoad, loadHeader } from './load-header.js';
@@ -39,18 +40,17 @@ export const reportLoadDefaults = { reportLoad: 'trusted', loadFormats: ['keelso
 /** Tells the load of this process now: the same object while it is the same. What it throws counts as nothing to tell. */
 export type LoadSource = () => ServerLoad | undefined;
 
-/** Header names and values; see {@link untold} for one without a value. */
-export type Pairs = readonly (readonly [name: string, value: string])[];
+/** Header names and values. Without a value there is to be no header of that name: a handler may have copied a callee's. */
+export type Pairs = readonly (readonly [name: string, value: string | undefined])[];
 
-/**
- * What a server tells of its load to whom it is not meant for. The value says that there is to be no header of that name: a
- * handler may have copied that of a callee.
- */
-export const untold: Pairs = [[loadHeader, '']];
+/** What a server tells of its load to whom it is not meant for. */
+export const untold: Pairs = [[loadHeader, undefined]];
 
 /** What is to be sent, as a record. */
 export function sentOf(pairs: Pairs): Record<string, string> {
-  return Object.fromEntries(pairs.filter(([, value]) => value !== ''));
+  const sent: Record<string, string> = {};
+  for (const [name, value] of pairs) if (value !== undefined) sent[name] = value;
+  return sent;
 }
 
 /** What is written of one load, made when it is first asked for. */
@@ -67,8 +67,8 @@ class Written {
     let pairs = this.pairs.get(format);
     if (pairs === undefined) {
       const text = this.own ? formatLoad(this.load) : '';
-      // Of a load of which nothing is known.
-      const made: [string, string][] = [[loadHeader, text]];
+      // Empty is that of a load of which nothing is known.
+      const made: Pairs[number][] = [[loadHeader, text === '' ? undefined : text]];
       if (format !== undefined) made.push([orcaHeader, formatOrca(orcaOf(this.load), format)]);
       pairs = made;
       this.pairs.set(format, pairs);
@@ -156,15 +156,17 @@ export function loadTeller(
   source: LoadSource | undefined,
 ): LoadTeller | undefined {
   if (reportLoad !== false && reportLoad !== 'trusted' && reportLoad !== 'always')
-    throw new RangeError(
-      `${owner}.reportLoad must be "trusted", "always" or false, got ${typeof reportLoad === 'string' ? JSON.stringify(reportLoad) : String(reportLoad)}`,
+    throw aboutOption(
+      new RangeError(
+        `${owner}.reportLoad must be "trusted", "always" or false, got ${typeof reportLoad === 'string' ? JSON.stringify(reportLoad) : String(reportLoad)}`,
+      ),
     );
   if (!Array.isArray(loadFormats))
-    throw new TypeError(`${owner}.loadFormats must be a list, got ${String(loadFormats)}`);
+    throw aboutOption(new TypeError(`${owner}.loadFormats must be a list, got ${String(loadFormats)}`));
   for (const format of loadFormats as readonly LoadFormat[])
     checkChoice(`${owner}.loadFormats`, format, ['keelson', 'orca']);
   if (source !== undefined && typeof source !== 'function')
-    throw new TypeError(`${owner}.load must be a function, got ${String(source)}`);
+    throw aboutOption(new TypeError(`${owner}.load must be a function, got ${String(source)}`));
   if (source === undefined || reportLoad === false) return undefined;
   return new LoadTeller(source, { reportLoad, loadFormats });
 }

@@ -1,4 +1,7 @@
-import type { OperationMatch } from '../core/operation-pattern.js';
+import { METHODS } from 'node:http';
+import { aboutOption } from '../core/in-name-of.js';
+import { criteriaOf, type OperationMatch } from '../core/operation-pattern.js';
+import { wrongKind } from '../core/options.js';
 import { routeTable } from './routes.js';
 
 const path = /^(?:[^/\s]+ )?\//;
@@ -21,7 +24,11 @@ function isTemplate(text: string): boolean {
   }
 }
 
-const methods = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT'];
+/** Whether a pattern is for none of the methods, as a policy reads it. */
+function fitsNoMethod(field: string, pattern: RegExp): boolean {
+  const { byName } = criteriaOf(field, pattern);
+  return !METHODS.some(byName);
+}
 
 /**
  * The routes of a client, and behind them those that a policy of it means by their names: for operations that have no name
@@ -36,12 +43,15 @@ export function meantRoutes(
   routes: readonly string[] | undefined = [],
   meant: OperationMatch | readonly OperationMatch[] | undefined = [],
 ): readonly string[] {
+  if (!Array.isArray(routes)) throw wrongKind('routes', 'an array', routes);
   const list: readonly unknown[] = Array.isArray(meant) ? meant : [meant];
   const more = list.flatMap((one) => (typeof one === 'string' ? templatesOf(one) : [])).filter(isTemplate);
   const named = [...routes, ...more];
-  const lost = list.find((one) => one instanceof RegExp && !methods.some((method) => one.test(method)));
+  const lost = list.find((one) => one instanceof RegExp && fitsNoMethod(field, one));
   if (lost === undefined || named.length > 0) return named;
-  throw new TypeError(
-    `${field}: ${String(lost)} fits no operation, for without routes they have the names of methods; give the client \`routes\`, or a function here`,
+  throw aboutOption(
+    new TypeError(
+      `${field}: ${String(lost)} fits no operation, for without routes they have the names of methods; give the client \`routes\`, or a function here`,
+    ),
   );
 }

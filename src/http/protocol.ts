@@ -1,6 +1,7 @@
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
 import { isReplayable } from './body-kind.js';
+import { checkResponse } from './redirect.js';
 import type { HttpRequest } from './request.js';
 import { cancelBody, watchBody } from './response-body.js';
 import { feedbackOfAnswer, outcomeOfStatus } from './verdict.js';
@@ -30,7 +31,10 @@ function classifyResponse(response: Response): Outcome {
  */
 export const httpProtocol: Protocol<HttpRequest, Response> = {
   classify: (response, error) => (response === undefined ? classifyError(error) : classifyResponse(response)),
-  feedback: (response) => feedbackOfAnswer(response.status, response.headers),
+  feedback: (response) => {
+    checkResponse(response);
+    return feedbackOfAnswer(response.status, response.headers);
+  },
   onEnd: (response, done) => watchBody(response, classifyResponse)?.listen(done) ?? false,
   replay: (request) => (isReplayable(request.init?.body) ? request : undefined),
   discard: cancelBody,

@@ -7,8 +7,17 @@ export const maxRedirects = 20;
 
 const statuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
+/** @throws TypeError for what a middleware answered that forgot to return what it got */
+export function checkResponse(response: unknown): void {
+  if (response === undefined || response === null)
+    throw new TypeError(
+      `a middleware answered ${response} in place of a response; it has to return what next() gives`,
+    );
+}
+
 /** Whether a response sends its caller on. */
 export function isRedirect(response: Response): boolean {
+  checkResponse(response);
   return response.status >= 301 && statuses.has(response.status) && response.headers.get('location') !== null;
 }
 

@@ -1,3 +1,4 @@
+import { aboutOption } from '../core/in-name-of.js';
 /** The template that a request matches, with its method in front: `GET /users/:id`. */
 export type RouteTable = (method: string, path: string) => string | undefined;
 
@@ -38,8 +39,10 @@ const shape = /^(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+) )?(\/.*)$/;
 const parameterName = /^:[A-Za-z_][A-Za-z0-9_]*$/;
 
 function refuse(text: unknown, why: string): never {
-  throw new TypeError(
-    `routes: "${String(text)}" ${why}; a route is like "/users/:id", "/files/*" or "GET /users"`,
+  throw aboutOption(
+    new TypeError(
+      `routes: "${String(text)}" ${why}; a route is like "/users/:id", "/files/*" or "GET /users"`,
+    ),
   );
 }
 

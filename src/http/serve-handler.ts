@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../core/clock.js';
 import { runWithCall } from '../core/current.js';
 import type { Handler } from '../core/handler.js';
 import { handlerError } from '../core/handler-error.js';
-import { resolveOptions } from '../core/options.js';
+import { resolveOptions, wrongKind } from '../core/options.js';
 import { direct, type Receiver } from '../core/receiver.js';
 import { noRetry, retriedBelow, retryHeader } from '../core/retried-below.js';
 import { noticeStart } from '../core/start-notice.js';
@@ -210,8 +210,7 @@ export function serveHandler(
   listener: HttpHandler,
   options?: ServeHandlerOptions,
 ): Handler<HttpExchange, HttpExchange> {
-  if (typeof listener !== 'function')
-    throw new TypeError(`serveHandler: the handler must be a function, got ${String(listener)}`);
+  if (typeof listener !== 'function') throw wrongKind('serveHandler: the handler', 'a function', listener);
   const settings = resolveOptions<Settings>('serveHandler', serveHandlerDefaults, options, {
     abandonedMs: { min: 0 },
   });

@@ -73,10 +73,12 @@ export function noteDestroy(res: ServerResponse): void {
   if (!Object.hasOwn(res, 'destroy')) res.destroy = destroyNoted;
 }
 
-/** Whether a name is that of the header by which a server tells its load, in whatever case. */
-function isLoad(name: unknown): boolean {
-  return typeof name === 'string' && name.length === loadHeader.length && name.toLowerCase() === loadHeader;
+/** Whether a name is that of a header, in whatever case. */
+function isNamed(name: unknown, wanted: string): boolean {
+  return typeof name === 'string' && name.length === wanted.length && name.toLowerCase() === wanted;
 }
+
+const isLoad = (name: unknown): boolean => isNamed(name, loadHeader);
 
 /** Headers as pairs, or as names and values in turn, without what is said of a load; the same list if it says nothing. */
 function listWithoutLoad(list: readonly unknown[]): readonly unknown[] {
@@ -96,10 +98,18 @@ function recordWithoutLoad(record: object): object {
   return record;
 }
 
+/** Whether headers that are given with the status name one. */
+function areNaming(headers: object, wanted: string): boolean {
+  if (!Array.isArray(headers)) return Object.keys(headers).some((name) => isNamed(name, wanted));
+  const list: readonly unknown[] = headers;
+  if (!Array.isArray(list[0])) return list.some((name, at) => at % 2 === 0 && isNamed(name, wanted));
+  return (list as readonly (readonly unknown[])[]).some(([name]) => isNamed(name, wanted));
+}
+
 /**
- * Adds headers to the arguments of `writeHead`, or to the response. What a callee has said of its load, and was copied with
- * the rest of its answer, is not this server's, and goes also if nothing takes its place, which is a header without a value;
- * a report of another kind is the application's own.
+ * Adds headers to the arguments of `writeHead`, or to the response, but for those that the application gives itself. Of its
+ * load, though, what is said is a callee's, copied with the rest of its answer, and goes also if nothing takes its place,
+ * which is a header without a value.
  */
 function addHeaders(res: ServerResponse, args: unknown[], given: Pairs): void {
   if (given.length === 0) return;
@@ -108,21 +118,26 @@ function addHeaders(res: ServerResponse, args: unknown[], given: Pairs): void {
   const last = args.at(-1);
   if (Array.isArray(last)) {
     const own = strips ? listWithoutLoad(last) : last;
-    const added = given.filter((pair) => isToBeSent(res, pair));
+    const added = given.filter((pair) => isToBeSent(res, own, pair));
     // As pairs or flat: next to a header that was set Node takes no pairs any more.
     args[args.length - 1] = [...own, ...(Array.isArray(last[0]) ? added : added.flat())];
   } else if (typeof last === 'object' && last !== null) {
+    const own = strips ? recordWithoutLoad(last) : last;
     // Not by `...`: V8 takes twenty times as long for a copy of that kind to which something is added.
-    const headers = Object.assign({} as Record<string, unknown>, strips ? recordWithoutLoad(last) : last);
-    for (const pair of given) if (isToBeSent(res, pair)) headers[pair[0]] = pair[1];
+    const headers = Object.assign({} as Record<string, unknown>, own);
+    for (const pair of given) if (isToBeSent(res, own, pair)) headers[pair[0]] = pair[1];
     args[args.length - 1] = headers;
   } else {
-    for (const pair of given) if (isToBeSent(res, pair)) res.setHeader(pair[0], pair[1]);
+    for (const [name, value] of given)
+      if (value !== undefined && !res.hasHeader(name)) res.setHeader(name, value);
   }
 }
 
-function isToBeSent(res: ServerResponse, [name, value]: Pairs[number]): boolean {
-  return value !== '' && !res.hasHeader(name);
+/** Whether it is neither among the headers that were set nor among those that are given with the status. */
+function isToBeSent(res: ServerResponse, own: object, [name, value]: Pairs[number]): boolean {
+  if (value === undefined || res.hasHeader(name)) return false;
+  // What was said of the load has gone from there.
+  return name === loadHeader || !areNaming(own, name);
 }
 
 /**

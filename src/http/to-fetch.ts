@@ -1,5 +1,6 @@
 import { type CancelSource, cancelledBy, cancelSource, uncancelled } from '../core/cancel.js';
 import { type Handler, invoke } from '../core/handler.js';
+import { aboutOption } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
 import { whenOver } from '../core/protocol.js';
 import type { GovernedFetch } from './call-options.js';
@@ -64,9 +65,10 @@ interface Settings {
 export function toFetch(handler: Handler<HttpRequest, Response>, options: ToFetchOptions): GovernedFetch {
   const settings = resolveOptions<Settings>('toFetch', { ...toFetchDefaults, service: '' }, options);
   const { service, fetch } = settings;
-  if (typeof service !== 'string' || service === '') throw new TypeError('toFetch.service must be a name');
+  if (typeof service !== 'string' || service === '')
+    throw aboutOption(new TypeError('toFetch.service must be a name'));
   if (fetch !== undefined && typeof fetch !== 'function')
-    throw new TypeError('toFetch.fetch must be a function');
+    throw aboutOption(new TypeError('toFetch.fetch must be a function'));
   const caller = new Caller(service, routeTable(settings.routes));
 
   const governed = (given: FetchInput, cancel: CancelSource | undefined): Promise<Response> => {

@@ -1,5 +1,5 @@
-import { listenerOfApp } from '../http/app-in-framework.js';
 import { type FrameworkChain, frameworkEntry } from '../http/framework-entry.js';
+import { listenerMaker } from '../http/listener-maker.js';
 import { servedCall } from '../http/served-call.js';
 import type { App } from '../stack/app.js';
 import type { AppListenerOptions } from '../stack/app-listener.js';
@@ -52,7 +52,7 @@ class KoaChain implements FrameworkChain {
  * ```
  */
 export function governKoa(app: Pick<App, 'listener'>, options?: AppListenerOptions): KoaMiddleware {
-  const listen = listenerOfApp('governKoa', app);
+  const listen = listenerMaker('governKoa', app);
   const enter = frameworkEntry((handler) => listen(handler, options), options);
   return (ctx, next) => new Promise((resolve) => enter(ctx.req, ctx.res, new KoaChain(ctx, next, resolve)));
 }

@@ -1,4 +1,5 @@
 import { type Bounds, checkChoice, resolveOptions, wrongKind } from '../core/options.js';
+import { isUncalled } from '../core/uncalled.js';
 
 /** Something that says how loaded this process is; `backlogSignal()` and `loadSignal()` of `keelson/limiter/load` are. */
 export interface LoadReading {
@@ -177,7 +178,25 @@ export function bbrSettings(options: BbrOptions | undefined): BbrSettings {
     throw new RangeError(`bbr.spanBuckets must be <= bbr.buckets (${buckets}), got ${spanBuckets}`);
   if (onTransition !== undefined && typeof onTransition !== 'function')
     throw new TypeError('bbr.onTransition must be a function');
+  checkLoad(settings.load);
   return settings;
+}
+
+/** Reads it once: one that cannot be read now may be later, but a factory that was not called never will. */
+function checkLoad(load: BbrOptions['load']): void {
+  if (typeof load !== 'function') return;
+  let read: unknown;
+  try {
+    read = load();
+  } catch (thrown) {
+    if (isUncalled(load, thrown)) read = load;
+  }
+  if (typeof read === 'function' || (typeof read === 'object' && read !== null))
+    throw wrongKind(
+      'bbr.load',
+      'a function that returns a number, or a signal such as loadSignal() makes',
+      load,
+    );
 }
 
 /** @internal One way to read every kind of load. */

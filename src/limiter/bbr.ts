@@ -31,8 +31,12 @@ export interface BbrSnapshot extends LimiterSnapshot {
 
 /** A limiter whose limit follows what the process can do. */
 export interface BbrLimiter extends Limiter, EarlyRefuser {
-  /** Tells it by what to go if its options name no load; else it does nothing. An app does so with the limits of its servers. */
-  heed(load: LoadReading): void;
+  /**
+   * Tells it by what to go if its options name no load; else it does nothing. An app does so with the limits of its servers.
+   *
+   * @returns what ends that: then it goes by what it was told before, if that has not ended
+   */
+  heed(load: LoadReading): () => void;
   snapshot(now: number): BbrSnapshot;
 }
 
@@ -50,6 +54,8 @@ class Bbr implements BbrLimiter, RttLearner {
   private readonly window: BbrWindow;
   private readonly bucketMs: number;
   private load: LoadReaders;
+  /** What it was told to heed, the latest last. */
+  private heeded: readonly LoadReaders[] = [];
   private readonly countFailures: boolean;
   private limit: number;
   private shedding = false;
@@ -69,8 +75,10 @@ class Bbr implements BbrLimiter, RttLearner {
     this.limit = settings.minLimit;
   }
 
-  heed(load: LoadReading): void {
-    if (this.settings.load === undefined) this.load = loadReaders(load);
+  heed(load: LoadReading): () => void {
+    const readers = loadReaders(load);
+    this.heedOnly([...this.heeded, readers]);
+    return () => this.heedOnly(this.heeded.filter((other) => other !== readers));
   }
 
   tryAcquire(now: number, ask?: Ask): Permit | null {
@@ -151,6 +159,11 @@ class Bbr implements BbrLimiter, RttLearner {
     // Little's law; one more, so that the pipe is full when a place falls free. Not `NaN > minLimit` without data.
     const wanted = Math.floor((gain * maxPass * minRttMs) / this.bucketMs) + 1;
     this.limit = wanted > minLimit ? wanted : minLimit;
+  }
+
+  private heedOnly(heeded: readonly LoadReaders[]): void {
+    this.heeded = heeded;
+    if (this.settings.load === undefined) this.load = heeded.at(-1) ?? loadReaders(undefined);
   }
 
   private value(): number {

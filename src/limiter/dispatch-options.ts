@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../core/clock.js';
+import { aboutOption } from '../core/in-name-of.js';
 import { type Bounds, checkNumber, resolveOptions } from '../core/options.js';
 import { nodeBacklogHost } from './backlog-host.js';
 
@@ -6,13 +7,22 @@ import { nodeBacklogHost } from './backlog-host.js';
 export interface DispatchQueueOptions {
   /**
    * Longest that a call may be expected to wait before its handler starts, in milliseconds; above 0. Who would wait longer
-   * is refused when he comes. It is at least what eight average calls take: a shorter queue would refuse calls that the
-   * server can bear. A larger value refuses fewer in bursts and makes those that are served wait longer under overload,
-   * the slowest of a hundred for about twice as long. No effect while less is asked for than the thread can do.
+   * is refused when he comes. One that is given is kept to; the default is stretched where calls take long, see
+   * `leastCalls`. A larger value refuses fewer in bursts and makes those that are served wait longer under overload, the
+   * slowest of a hundred for about twice as long. No effect while less is asked for than the thread can do.
    *
    * @defaultValue `40`
    */
   readonly budgetMs?: number | undefined;
+  /**
+   * The budget is never shorter than so many average calls take; a whole number, 1 or more. With eight, who comes at 0.6 of
+   * what the thread can do is hardly ever refused, however long calls take; with one, every second or third who has to
+   * wait is, once calls take as long as the budget. A larger value refuses fewer and makes others wait longer. No effect
+   * where so many calls take less than `budgetMs`.
+   *
+   * @defaultValue `8`; 1 where a `budgetMs` is given, so that it is kept to
+   */
+  readonly leastCalls?: number | undefined;
   /**
    * So many times the budget is allowed as long as a priority and those above it ask for less than the thread can do, so
    * that what waits is a burst that passes; 1 or more. With 4, a priority that asks for nine tenths of the thread all
@@ -123,6 +133,7 @@ function loopEvents(): number {
 /** Defaults of {@link DispatchQueueOptions}. */
 export const dispatchQueueDefaults = {
   budgetMs: 40,
+  leastCalls: 8,
   burstRatio: 1.25,
   minShareRatio: 0.02,
   partitions: {},
@@ -149,6 +160,7 @@ export type DispatchSettings = {
 
 const bounds: Bounds<DispatchSettings> = {
   budgetMs: { above: 0 },
+  leastCalls: { min: 1, integer: true },
   burstRatio: { min: 1 },
   minShareRatio: { min: 0, max: 0.5 },
   maxQueued: { min: 1, integer: true },
@@ -160,11 +172,13 @@ export function dispatchSettings(options: DispatchQueueOptions | undefined): Dis
   const settings = resolveOptions<DispatchSettings>('dispatchQueue', dispatchQueueDefaults, options, bounds);
   const { partitions } = settings;
   if (typeof partitions !== 'object' || partitions === null)
-    throw new TypeError(`dispatchQueue.partitions must be an object, got ${String(partitions)}`);
+    throw aboutOption(new TypeError(`dispatchQueue.partitions must be an object, got ${String(partitions)}`));
   for (const [operation, share] of Object.entries(partitions))
     checkNumber(`dispatchQueue.partitions[${JSON.stringify(operation)}]`, share, { above: 0, max: 1 });
   for (const hook of ['onTransition', 'onRefuse'] as const)
     if (settings[hook] !== undefined && typeof settings[hook] !== 'function')
-      throw new TypeError(`dispatchQueue.${hook} must be a function`);
-  return settings;
+      throw aboutOption(new TypeError(`dispatchQueue.${hook} must be a function`));
+  // Whoever says how long calls may wait is not to be given eight calls, whatever those take.
+  const isOwn = options?.budgetMs !== undefined && options.leastCalls === undefined;
+  return isOwn ? { ...settings, leastCalls: 1 } : settings;
 }

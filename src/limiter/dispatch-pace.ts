@@ -12,6 +12,8 @@ const rate = 1.2;
 const turnShare = 0.5;
 /** It is looked again after this at the latest: calls that are answered make room too; milliseconds. */
 const mostPauseMs = 5;
+/** In less than this a clock may not move at all, and nothing would have changed; milliseconds. */
+const leastPauseMs = 1e-6;
 /** The length of turns is averaged over about so many. */
 const turns = 8;
 
@@ -138,7 +140,8 @@ export class StartPace {
   pauseMs(): number {
     const pace = this.owedMs > this.paceMs ? (this.owedMs - this.paceMs) / rate : 0;
     const room = this.openMs > this.roomMs ? (this.openMs - this.roomMs) / gain : 0;
-    return Math.min(Math.max(pace, room), mostPauseMs);
+    const pauseMs = Math.min(Math.max(pace, room), mostPauseMs);
+    return pauseMs > 0 ? Math.max(pauseMs, leastPauseMs) : 0;
   }
 
   /** What passed without a call of ours was the loop's: others were read, or there was nothing to do. */

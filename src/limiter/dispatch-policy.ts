@@ -8,6 +8,7 @@ import type { DispatchAsk, DispatchTicket } from './dispatch-ticket.js';
 /** What the policy decides by; see the options of the queue. */
 export interface DispatchRules {
   readonly budgetMs: number;
+  readonly leastCalls: number;
   readonly burstRatio: number;
   readonly minShareRatio: number;
   readonly maxQueued: number;
@@ -31,13 +32,13 @@ interface Asked {
 
 /** Of the budget so much may be begun and not done, and a call that finds nobody waiting starts at once. */
 const aheadShare = 0.22;
-/** The budget is never shorter than so many calls take: a queue for fewer refuses at loads that a server can bear. */
-const leastCalls = 8;
-/** Nor than so many take of the first ones of a process, for which each takes many times as long as it will. */
-const leastColdCalls = 64;
-const coldCalls = 20;
+/** Until so many calls have run, or a few for a whole budget, nobody knows what they cost: the first are the dearest. */
+const coldCalls = 8;
+const fewestColdCalls = 3;
 /** Shortest time between two accounts of how busy the thread was; milliseconds. */
 const accountMs = 50;
+/** How busy it is, is remembered over about so much time; milliseconds. */
+const busyOverMs = 350;
 /** What was measured longer ago does not speak against a call: who is refused is not measured. Milliseconds. */
 const staleMs = 1000;
 /** While less work than this is asked for in a millisecond, in milliseconds, what waits is a burst that passes. */
@@ -64,8 +65,9 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
   private accountedBusy = Number.NaN;
   private waitedThroughout = false;
   private busyRatio = 0;
-  /** Calls that were answered, up to `coldCalls`. */
-  private warmth = 0;
+  /** How many calls have run, up to `coldCalls`, and for how long. */
+  private ran = 0;
+  private ranMs = 0;
 
   /**
    * @param rules - what it decides by
@@ -87,8 +89,7 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
   }
   /** How long a call may be expected to wait, for it to be taken; milliseconds. */
   get budgetMs(): number {
-    const calls = this.warmth < coldCalls ? leastColdCalls : leastCalls;
-    return Math.max(this.rules.budgetMs, calls * this.costs.meanMs);
+    return Math.max(this.rules.budgetMs, this.rules.leastCalls * this.costs.meanMs);
   }
 
   /** How long a call of lowest priority that came now would wait; milliseconds. */
@@ -108,20 +109,19 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
   offer(ticket: Ticket, now: number): 'run' | 'wait' | 'refuse' {
     const { line } = this;
     const asked = this.lookAt(ticket.ask);
-    const { band, operation, costMs, flow } = asked;
+    const { band, operation, costMs } = asked;
     band.ask(costMs, now);
     if (!this.admits(asked, now)) return 'refuse';
-    ticket.operation = operation;
-    ticket.costMs = costMs;
-    ticket.band = band;
     if (line.queued === 0 && this.mayStart(now)) {
+      ticket.operation = operation;
+      ticket.costMs = costMs;
+      ticket.band = band;
       this.start(ticket, now);
       return 'run';
     }
     ticket.state = 'queued';
-    operation.queuedMs += costMs;
-    line.add(flow, ticket);
-    if (line.queued > 1) this.makeRoom(ticket, band, now);
+    this.put(ticket, asked);
+    if (line.queued > 1 && !this.isCold) this.makeRoom(ticket, band, now);
     return 'wait';
   }
 
@@ -153,6 +153,7 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
     // A clock that stepped back says nothing of how long it took.
     if (ms >= 0) this.costs.began(operation, ms);
     this.pace.yielded(ms >= 0 ? ms : 0, now);
+    if (this.isCold) this.warm(ms >= 0 ? ms : 0, now);
     if (ticket.state !== 'running') return;
     ticket.laterMs = operation.laterMs;
     this.pace.opened(ticket.laterMs);
@@ -163,7 +164,6 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
     if (ticket.state !== 'running') return;
     ticket.state = 'over';
     this.running--;
-    if (this.warmth < coldCalls) this.warmth++;
     this.pace.closed(ticket.laterMs, this.running, now);
     const { operation } = ticket;
     const ms = now - ticket.startedAt;
@@ -203,8 +203,10 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
     const passed = now - this.accountedAt;
     const all = this.waitedThroughout ? passed : Number.NaN;
     const busy = Number.isNaN(busyMs) ? all : Math.min(passed, busyMs - this.accountedBusy);
-    if (busy >= 0 && passed > 0) this.busyRatio += (busy / passed - this.busyRatio) / 8;
-    this.costs.account(busy);
+    const ratio = busy >= 0 && passed > 0 ? busy / passed : Number.NaN;
+    // Of how busy it was for a long time one account says more than of a short one.
+    if (!Number.isNaN(ratio)) this.busyRatio += ((ratio - this.busyRatio) * passed) / (passed + busyOverMs);
+    this.costs.account(busy, 1 - ratio, Number.isNaN(ratio) ? 1 : this.busyRatio);
     this.accountedAt = now;
     this.accountedBusy = busyMs;
     this.waitedThroughout = this.line.queued > 0;
@@ -241,6 +243,7 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
     const { band, operation, costMs, deadline } = asked;
     const { line, starts } = this;
     if (line.queued >= this.rules.maxQueued) return false;
+    if (this.isCold) return true;
     const waitMs = this.waitMs(asked, now);
     if (deadline < Number.POSITIVE_INFINITY && now + waitMs + this.leastMs(operation, now) > deadline)
       return false;
@@ -310,6 +313,40 @@ export class DispatchPolicy<Ticket extends DispatchTicket> {
     ticket.startedAt = now;
     this.running++;
     this.pace.started(now);
+  }
+
+  private put(ticket: Ticket, { operation, costMs, band, flow }: Asked): void {
+    ticket.operation = operation;
+    ticket.costMs = costMs;
+    ticket.band = band;
+    operation.queuedMs += costMs;
+    this.line.add(flow, ticket);
+  }
+
+  private get isCold(): boolean {
+    return this.ran < coldCalls;
+  }
+
+  /** One of the first has run. When it is known what they cost, all who were taken before that are looked at again. */
+  private warm(ms: number, now: number): void {
+    this.ran++;
+    this.ranMs += ms;
+    if (this.ran >= fewestColdCalls && this.ranMs >= this.rules.budgetMs) this.ran = coldCalls;
+    if (this.isCold) return;
+    const { line } = this;
+    const waiting: Ticket[] = [];
+    for (let ticket = line.next(now); ticket !== undefined; ticket = line.next(now)) {
+      if (ticket.operation !== undefined) ticket.operation.queuedMs = 0;
+      waiting.push(ticket as Ticket);
+    }
+    const late: Ticket[] = [];
+    for (const ticket of waiting) {
+      const asked = this.lookAt(ticket.ask);
+      if (this.admits(asked, now)) this.put(ticket, asked);
+      else late.push(ticket);
+    }
+    for (const ticket of late) ticket.state = 'over';
+    for (const ticket of late) this.drop(ticket, 'pushed out');
   }
 
   /** It does not wait any more. */

@@ -1,3 +1,4 @@
+import { aboutOption } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
 
 /** What a {@link RetryBudget} can tell of itself. */
@@ -136,7 +137,7 @@ export function budgetOf(field: string, budget: RetryBudget | undefined, now?: n
     if (now !== undefined && typeof given.snapshot === 'function') given.snapshot(now);
     return given;
   }
-  throw new TypeError(`${field} must be a RetryBudget, as retryBudget() makes it`);
+  throw aboutOption(new TypeError(`${field} must be a RetryBudget, as retryBudget() makes it`));
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Outcome } from '../core/outcome.js';
 import { checkProtocol, discard, type Protocol } from '../core/protocol.js';
 import { type Random, systemRandom } from '../core/random.js';
 import { direct, type Receiver, type Start, startOf } from '../core/receiver.js';
-import { neverAgain, noteRetriedBelow, noteWentOn } from '../core/retried-below.js';
+import { neverAgain, noteRetriableAbove, noteRetriedBelow } from '../core/retried-below.js';
 import { wheelOf } from '../core/timer-wheel.js';
 import { verdictOf } from '../core/verdict.js';
 import { until } from './alarm.js';
@@ -167,7 +167,6 @@ class Tries<Req, Res> implements Receiver<Res> {
         return;
       }
       budget.deposit();
-      noteWentOn(this.outer.askedAt);
     } catch (fault) {
       this.outer.failed(fault);
       return;
@@ -246,8 +245,8 @@ class Tries<Req, Res> implements Receiver<Res> {
     const failedThere = outcome === 'failure' || outcome === 'overload';
     if (refusedHere || (failedThere && (askedMs === neverAgain || this.retriable(failed))))
       noteRetriedBelow(this.settings.clock.now());
-    // One that could be sent again above is what an answer is made of that follows it.
-    else if (failedThere) noteWentOn(this.outer.askedAt);
+    // One that could be sent again above is what a failing answer is made of that follows it.
+    else if (failedThere) noteRetriableAbove(this.outer.askedAt);
   }
 
   /** Whether it was sent again here, or would have been if there had been tries, time or budget left. */

@@ -102,7 +102,7 @@ function listenerOf(handler: HttpHandler, given: AppListenerOptions, parts: List
   checkGates('listener.limits', policy.limits, 'queue');
   const { service, events, clock } = parts;
   const { limits } = policy;
-  const queue = parts.queues.of('listener', policy.queue);
+  const queue = parts.queues.of('listener', policy.queue, limits);
   const stack = appServer<HttpExchange, HttpExchange>(
     (tell) => serveHandler(handler, { context, onLateError: tell, clock }),
     {

@@ -94,7 +94,7 @@ export function appServer<Req, Res>(
   const stackOptions: ServerStackOptions<Req, Res> = {
     ...rest,
     limits: load.around(rest.limits ?? []),
-    queue: parts.queues.of('app.server', rest.queue) ?? false,
+    queue: parts.queues.of('app.server', rest.queue, rest.limits) ?? false,
     metadata: overlay<AcceptMetadataOptions>(
       { onDrop: (drop) => events.emit('metadata', { service, side: 'server', ...drop }) },
       rest.metadata ?? {},

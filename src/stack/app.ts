@@ -16,17 +16,25 @@ import {
   type HttpClientResponse,
   httpClientSemantics,
 } from '../telemetry/http-client-semantics.js';
-import { appClientOptions, forAnyWire, namesOfClient } from './app-client.js';
+import {
+  type AppClientOptions,
+  appClientOptions,
+  forAnyWire,
+  type HttpClient,
+  type HttpClientOptions,
+  namesOfClient,
+  operationsOf,
+} from './app-client.js';
 import { AppEvents } from './app-events.js';
 import { type AppListenerOptions, appListener } from './app-listener.js';
 import { type AppOptions, appDefaults, checkAppOptions, usualDrainPauseMs } from './app-options.js';
 import { type AppServerOptions, appServer, type ServerParts } from './app-server.js';
 import { checkClientOptions } from './client-policy.js';
-import { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
+import { type ClientStack, clientStack } from './client-stack.js';
 import { checkFetchOptions, type FetchClientOptions, fetchClient } from './fetch-client.js';
 import { answerHealth, isHealthRequest } from './health.js';
 import { type AppState, Lifecycle } from './lifecycle.js';
-import { overlay } from './policy-checks.js';
+import { checkGiven, overlay } from './policy-checks.js';
 import type { Servable } from './servable.js';
 import { type AppLoad, ServerLoadWatch } from './server-load.js';
 import { ServerQueues } from './server-queue.js';
@@ -35,12 +43,6 @@ import { type AnyHttpServer, type ServeOptions, type ServeSettings, serveDefault
 import { onTermination } from './signals.js';
 import { type Sources, sourcesOf } from './sources.js';
 import { warnOfMismatch, warnOfUngoverned } from './warnings.js';
-
-/** Options of {@link App.client}: those of a client stack but for what the app itself knows. */
-export type AppClientOptions<Req, Res> = Omit<
-  ClientStackOptions<Req, Res>,
-  'service' | 'resolver' | 'bus' | 'clock' | 'random'
->;
 
 /** One client of an app at one moment. */
 export interface ClientSnapshot {
@@ -79,8 +81,8 @@ export interface App {
    */
   httpClient<Req extends HttpClientRequest, Res extends HttpClientResponse>(
     service: string,
-    options: Omit<AppClientOptions<Req, Res>, 'semantics'>,
-  ): ClientStack<Req, Res>;
+    options: HttpClientOptions<Req, Res>,
+  ): HttpClient<Req, Res>;
   /**
    * Makes a governed listener for `http.createServer`, `https.createServer` or `http2.createServer`.
    *
@@ -228,9 +230,12 @@ class KeelsonApp implements App {
 
   httpClient<Req extends HttpClientRequest, Res extends HttpClientResponse>(
     service: string,
-    options: Omit<AppClientOptions<Req, Res>, 'semantics'>,
-  ): ClientStack<Req, Res> {
-    return this.client(service, { ...options, semantics: httpClientSemantics });
+    options: HttpClientOptions<Req, Res>,
+  ): HttpClient<Req, Res> {
+    checkGiven('app.client', options);
+    const operationOf = operationsOf(options, this.options.client);
+    const { routes: _routes, ...others } = options;
+    return { ...this.client(service, { ...others, semantics: httpClientSemantics }), operationOf };
   }
 
   listener(handler: HttpHandler, options: AppListenerOptions = {}): HttpListener {

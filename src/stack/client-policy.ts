@@ -1,5 +1,5 @@
+import type { OutlierEjectionOptions } from '../balancer/ejection-options.js';
 import type { EndpointFilter } from '../balancer/filter.js';
-import type { OutlierEjectionOptions } from '../balancer/outlier-ejection.js';
 import type { Endpoint } from '../core/endpoint.js';
 import type { ForwardMetadataOptions } from '../core/forward-metadata.js';
 import type { Gate } from '../core/gate.js';

@@ -1,13 +1,13 @@
 import { balance, type EndpointChange, type EndpointState } from '../balancer/balance.js';
 import type { Balancer } from '../balancer/balancer.js';
-import type { Ejection } from '../balancer/outlier-ejection.js';
+import type { Ejection } from '../balancer/ejection-options.js';
 import { standardBalancer } from '../balancer/standard-balancer.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { type Bus, createBus } from '../core/events.js';
 import { type ForwardMetadataOptions, forwardMetadata } from '../core/forward-metadata.js';
 import { guard } from '../core/guard.js';
 import { compose, type Handler } from '../core/handler.js';
-import { inNameOf } from '../core/in-name-of.js';
+import { aboutOption, inNameOf } from '../core/in-name-of.js';
 import type { MetadataDrop } from '../core/metadata-limits.js';
 import { wrongKind } from '../core/options.js';
 import { checkProtocol } from '../core/protocol.js';
@@ -115,9 +115,11 @@ function checkStack<Req, Res>(options: ClientStackOptions<Req, Res>): void {
   checkPolicy('clientStack', options, parts);
   const { service, resolver, wire, balancer } = options;
   if (typeof service !== 'string' || service === '')
-    throw new TypeError('clientStack.service must be a name');
-  if (typeof resolver?.watch !== 'function') throw new TypeError('clientStack.resolver must be a resolver');
-  if (typeof wire?.connect !== 'function') throw new TypeError('clientStack.wire must be a wire');
+    throw aboutOption(new TypeError('clientStack.service must be a name'));
+  if (typeof resolver?.watch !== 'function')
+    throw aboutOption(new TypeError('clientStack.resolver must be a resolver'));
+  if (typeof wire?.connect !== 'function')
+    throw aboutOption(new TypeError('clientStack.wire must be a wire'));
   checkProtocol('clientStack.wire.protocol', wire.protocol);
   if (balancer !== undefined && typeof balancer?.pick !== 'function')
     throw wrongKind('clientStack.balancer', 'a balancer, such as leastLoad() makes', balancer);
@@ -166,7 +168,8 @@ const names = {
   retryBudget: 'clientStack.retryBudget',
   hedge: 'clientStack.hedge',
   tied: 'clientStack.tied',
-  outlierEjection: 'clientStack.ejection',
+  'standardBalancer.ejection': 'clientStack.ejection',
+  'standardBalancer.filters': 'clientStack.filters',
   forwardMetadata: 'clientStack.metadata',
 };
 
@@ -203,6 +206,7 @@ function stackOf<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<R
       telemetry: telemetry.attempt,
     }),
     onChange: changeTeller(bus, service),
+    onFault: (error) => bus.emit('fault', { where: `endpoints of ${service}`, error }),
   });
   const handler = compose<Req, Res>(
     [

@@ -5,11 +5,14 @@ import type { Endpoint } from '../core/endpoint.js';
 import type { Bus } from '../core/events.js';
 import type { Gate } from '../core/gate.js';
 import { compose, type Middleware } from '../core/handler.js';
+import { aboutOption } from '../core/in-name-of.js';
+import { wrongKind } from '../core/options.js';
 import type { Random } from '../core/random.js';
+import { isUncalled } from '../core/uncalled.js';
 import type { Wire } from '../core/wire.js';
 import { attemptTimeout } from '../deadline/attempt-timeout.js';
 import { propagateDeadline } from '../deadline/propagate-deadline.js';
-import type { ClientPolicy } from './client-policy.js';
+import type { Announce, ClientPolicy } from './client-policy.js';
 
 /** What the stacks of all endpoints of one client have in common. */
 export interface EndpointStackParts<Req, Res> {
@@ -41,7 +44,15 @@ function disposeOf(gate: Gate): void {
 /** A gate without its brackets would else be no endpoint at all, and nobody would know why. */
 function listOf(gates: readonly Gate[]): readonly Gate[] {
   if (Array.isArray(gates)) return gates;
-  throw new TypeError(`gates must return a list of gates, got ${String(gates)}`);
+  throw wrongKind('gates: what it returns', 'an array of gates', gates);
+}
+
+function uncalled(factory: string): TypeError {
+  return aboutOption(
+    new TypeError(
+      `gates must be a function that returns an array of gates, got the factory ${factory}; give it as () => [${factory}()]`,
+    ),
+  );
 }
 
 /**
@@ -64,13 +75,20 @@ export function endpointStack<Req, Res>(
     wire.tellsDeadline ? undefined : propagateDeadline({ clock, from: 'pick' }),
     ...(policy.useAttempt ?? []),
   ];
+  const gatesFor = (endpoint: Endpoint, announce: Announce): readonly Gate[] => {
+    try {
+      return gatesOf(endpoint, announce);
+    } catch (fault) {
+      throw isUncalled(gatesOf, fault) ? uncalled(gatesOf.name) : fault;
+    }
+  };
   return (endpoint) => {
     const announce = (from: string, to: string): void => {
       bus.emit('breaker', { service, endpoint: endpoint.id, from, to });
     };
     const connection = wire.connect(endpoint);
     try {
-      const gates = listOf(gatesOf(endpoint, announce));
+      const gates = listOf(gatesFor(endpoint, announce));
       const close = (): void => {
         connection.close();
         for (const gate of gates) disposeOf(gate);

@@ -1,7 +1,6 @@
 import type { Balancer } from '../balancer/balancer.js';
 import type { Clock } from '../core/clock.js';
 import type { Bus } from '../core/events.js';
-import { wrongKind } from '../core/options.js';
 import type { Random } from '../core/random.js';
 import type { Resolver } from '../discovery/resolver.js';
 import type { GovernedFetch } from '../http/call-options.js';
@@ -65,7 +64,6 @@ export function fetchClient(
 ): FetchClient {
   const { fetch, undici, pool, tls, bodyIdleTimeoutMs, ...others } = options;
   const { routes: own, ...policy } = others;
-  if (own !== undefined && !Array.isArray(own)) throw wrongKind('routes', 'an array', own);
   const routes = meantRoutes('tied.routes', own, policy.tied ? policy.tied.routes : undefined);
   const wire = fetchWire({ fetch, undici, pool, tls, bodyIdleTimeoutMs, clock: options.clock });
   const stack = clientStack({ ...policy, service, resolver, wire, semantics: httpClientSemantics });

@@ -5,7 +5,8 @@
  */
 
 export { createBus } from '../core/events.js';
-export { type App, type AppClientOptions, type ClientSnapshot, createApp } from './app.js';
+export { type App, type ClientSnapshot, createApp } from './app.js';
+export type { AppClientOptions, HttpClient, HttpClientOptions } from './app-client.js';
 export { type AppListenerOptions, appListenerDefaults } from './app-listener.js';
 export { type AppOptions, appDefaults } from './app-options.js';
 export type { AppServerOptions, FaultTeller } from './app-server.js';

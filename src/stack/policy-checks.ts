@@ -1,4 +1,5 @@
 import type { Gate } from '../core/gate.js';
+import { aboutOption } from '../core/in-name-of.js';
 import { type Bounds, resolveOptions, wrongKind } from '../core/options.js';
 import type { DispatchQueue } from '../limiter/dispatch-queue.js';
 
@@ -47,8 +48,8 @@ export function checkGates(field: string, gates: readonly Gate[] | undefined, qu
   checkList(field, gates, 'a gate', (gate) => {
     if (!isQueue(gate)) return isGate(gate);
     const place = queue === undefined ? 'the option `queue` of a server' : `the option \`${queue}\``;
-    throw new TypeError(
-      `${field}: a dispatchQueue() is no gate, since calls wait in it; its place is ${place}`,
+    throw aboutOption(
+      new TypeError(`${field}: a dispatchQueue() is no gate, since calls wait in it; its place is ${place}`),
     );
   });
 }
@@ -56,8 +57,8 @@ export function checkGates(field: string, gates: readonly Gate[] | undefined, qu
 /** @throws TypeError for a gate where a queue belongs */
 export function checkNoGate(field: string, limits: string, value: unknown): void {
   if (!isGate(value)) return;
-  throw new TypeError(
-    `${field}: a gate is no queue, since nothing waits in it; its place is \`${limits}: […]\``,
+  throw aboutOption(
+    new TypeError(`${field}: a gate is no queue, since nothing waits in it; its place is \`${limits}: […]\``),
   );
 }
 

@@ -34,6 +34,8 @@ export class ServerLoadWatch {
   private readonly refresh: () => void;
   private readonly stops: (() => void)[];
   private latest: ServerLoad | undefined = undefined;
+  /** Limits that go by the backlog, each with what ends that: they may outlive the app. */
+  private readonly heeding = new Map<Gate, () => void>();
   /** What waits where the event loop does not see it. */
   private readonly queues = new Set<Queue>();
 
@@ -77,9 +79,13 @@ export class ServerLoadWatch {
   /** The same gates, whose refusals the meter hears of; those that want to know the load hear of it. */
   watched(limits: readonly Gate[]): readonly Gate[] {
     return limits.map((gate) => {
-      (gate as Partial<BbrLimiter>).heed?.(this.backlog);
+      this.offer(gate);
       return this.meter.watch(gate);
     });
+  }
+
+  private offer(gate: Partial<BbrLimiter> & Gate): void {
+    if (gate.heed !== undefined && !this.heeding.has(gate)) this.heeding.set(gate, gate.heed(this.backlog));
   }
 
   /** A request came and was refused before a call was made of it; whoever refused it has told so himself. */
@@ -102,6 +108,7 @@ export class ServerLoadWatch {
   }
 
   stop(): void {
-    for (const stop of this.stops) stop();
+    for (const stop of [...this.heeding.values(), ...this.stops]) stop();
+    this.heeding.clear();
   }
 }

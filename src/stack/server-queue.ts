@@ -1,3 +1,4 @@
+import { countsRatesOnly, type Gate } from '../core/gate.js';
 import { inNameOf } from '../core/in-name-of.js';
 import { wrongKind } from '../core/options.js';
 import type { DispatchQueueOptions } from '../limiter/dispatch-options.js';
@@ -47,12 +48,15 @@ export class ServerQueues {
   constructor(private readonly parts: ServerQueuesParts) {}
 
   /**
-   * The queue of one server: its own, or of one that names none the app's, which is one for all.
+   * The queue of one server: its own, or of one that names none the app's, which is one for all. Limits of calls under way
+   * stand for that: before a queue they let in whoever comes first, and it would have nobody left to choose among.
    *
    * @param owner - whose option it is, for messages
+   * @param limits - those of the server
    */
-  of(owner: string, queue: QueueChoice | undefined): DispatchQueue | undefined {
+  of(owner: string, queue: QueueChoice | undefined, limits: readonly Gate[] = []): DispatchQueue | undefined {
     if (queue === undefined) {
+      if (!limits.every(countsRatesOnly)) return undefined;
       this.usual ??= this.watched(this.make({}));
       return this.usual;
     }

@@ -25,18 +25,21 @@ export interface ServerPolicy<Req, Res> {
    */
   readonly timeoutMs?: number | ((call: Call) => number) | undefined;
   /**
-   * Gates of the whole server: what they refuse never reaches the handler, and its body is not read. They are asked before
-   * a call goes into the queue, which goes on to refuse by itself: give `queue: false` to leave that to them. A `bbr()`
-   * without a `load`, among those of an app, goes by the backlog that the app measures.
+   * Gates of the whole server: what they refuse never reaches the handler, and its body is not read. A `rate()`, and what
+   * `keyed` and `allOf` make of nothing else, leaves the queue as it is. Every other gate, such as `bbr()`, `gradient()` or
+   * `concurrency()`, takes the place of the queue that the servers of an app share. A `bbr()` without a `load`, among those
+   * of an app, goes by the backlog that the app measures.
    *
    * @defaultValue none
    */
   readonly limits?: readonly Gate[] | undefined;
   /**
    * A queue in which calls wait for their turn, and which refuses those that would wait too long: options of one, a
-   * `dispatchQueue()`, or `false` for none. What limits let in comes here, and its wait counts as theirs.
+   * `dispatchQueue()`, or `false` for none. Given together with `limits` there are both: these are asked first, and a call
+   * holds its place in them while it waits. So the queue puts in order, and evicts from, only what they let in: behind a
+   * limit of calls under way it can no longer prefer important calls and keep keys apart as it does alone.
    *
-   * @defaultValue none; the servers of an app that say nothing of it share one, whatever their `limits`
+   * @defaultValue none; the servers of an app share one if they say nothing of it and have no `limits` but of rates
    */
   readonly queue?: QueueChoice | undefined;
   /**

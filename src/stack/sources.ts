@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { Bus } from '../core/events.js';
+import { wrongKind } from '../core/options.js';
 import type { Random } from '../core/random.js';
 import { discovery } from '../discovery/discovery.js';
 import type { Registry } from '../discovery/registrar.js';
@@ -35,7 +36,7 @@ function isRegistry(given: Registry | Resolver): given is Registry {
 function nodesOf(given: string | readonly string[]): readonly string[] {
   if (typeof given === 'string') return [given];
   if (Array.isArray(given)) return given;
-  throw new TypeError(`createApp.registry must be URLs, a registry or a resolver, got ${String(given)}`);
+  throw wrongKind('createApp.registry', 'URLs, a registry or a resolver', given);
 }
 
 function discoveryOf(

@@ -1,4 +1,5 @@
 import type { TracerProvider } from '@opentelemetry/api';
+import { aboutOption } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
 import type { Protocol } from '../core/protocol.js';
 import type { Semantics } from './semantics.js';
@@ -55,7 +56,7 @@ export function checkSemantics<Req, Res>(
   semantics: Semantics<Req, Res> | undefined,
 ): Semantics<Req, Res> {
   if (typeof semantics?.spanName === 'function') return semantics;
-  throw new TypeError(`${owner}.semantics must be a Semantics with a spanName function`);
+  throw aboutOption(new TypeError(`${owner}.semantics must be a Semantics with a spanName function`));
 }
 
 /**

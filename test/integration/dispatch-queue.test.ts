@@ -9,7 +9,7 @@ import express from 'express';
 import { type AppListenerOptions, createApp } from 'keelson';
 import { governExpress } from 'keelson/express';
 import { governHandlers, governServer } from 'keelson/grpc';
-import { bbr, dispatchQueue } from 'keelson/limiter';
+import { bbr, dispatchQueue, rate } from 'keelson/limiter';
 import { describe, expect, it, vi } from 'vitest';
 import { type GreeterHandlers, greeter, greeterClient, say } from '../doubles/grpc-greeter.js';
 import { tidied } from '../doubles/tidied.js';
@@ -94,7 +94,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, at) => `/${
 describe('the servers of an app', () => {
   it.each<[string, AppListenerOptions]>([
     ['say nothing of limits and queue', {}],
-    ['name limits alone', { limits: [bbr({ load: () => 0 })] }],
+    ['name limits of rates alone', { limits: [rate({ perSecond: 1000 })] }],
   ])('that %s run one dear call in a turn', async (_how, options) => {
     const turnOf = turnCounter();
     const turns: number[] = [];
@@ -113,7 +113,8 @@ describe('the servers of an app', () => {
 
   it.each<[string, AppListenerOptions]>([
     ['want none', { queue: false }],
-    ['want limits and none', { limits: [bbr({ load: () => 0 })], queue: false }],
+    ['want limits and none', { limits: [rate({ perSecond: 1000 })], queue: false }],
+    ['have a limit of calls under way in its place', { limits: [bbr({ load: () => 0 })] }],
   ])('that %s have no queue', async (_how, options) => {
     const turnOf = turnCounter();
     const turns: number[] = [];

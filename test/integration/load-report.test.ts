@@ -204,6 +204,24 @@ describe('over HTTP', () => {
     }
   });
 
+  const report = 'TEXT cpu_utilization=0.5';
+  it.each<[string, (res: http.ServerResponse) => unknown]>([
+    ['set', (res) => res.setHeader('Endpoint-Load-Metrics', report)],
+    ['in a record', (res) => res.writeHead(200, { 'Endpoint-Load-Metrics': report })],
+    ['in a record of small letters', (res) => res.writeHead(200, { 'endpoint-load-metrics': report })],
+    ['in turn', (res) => res.writeHead(200, ['x-own', '1', 'Endpoint-Load-Metrics', report])],
+    ['in pairs', (res) => res.writeHead(200, [['Endpoint-Load-Metrics', report]] as never)],
+  ])("in the application's own words where it has some, %s", async (_, tell) => {
+    const listener = appOf('shop').listener((_req, res) => {
+      tell(res);
+      res.end('b');
+    });
+    const url = await httpServer(listener as http.RequestListener);
+    const headers = await ask(url, { 'endpoint-load-metrics-format': 'text' });
+    expect(headers.get('endpoint-load-metrics')).toBe(report);
+    expectLoad(parseLoad(headers.get('x-keelson-load')));
+  });
+
   it('with the share that it lets in, while it refuses', async () => {
     const app = appOf('shop');
     const listener = app.listener((_, res) => void res.writeHead(200).flushHeaders(), {

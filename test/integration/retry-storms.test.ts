@@ -254,15 +254,39 @@ describe('three tiers', () => {
     expect(counts()).toEqual({ top: 1, middle: 2 });
   });
 
-  it('retry what a tier fails by itself after it has found another way', async () => {
-    const bottom = await broken((req, res) => void res.writeHead(req.url === '/' ? 500 : 200).end('else'));
+  it('are not retried above after a handler that told of the failure elsewhere, with success, and passed it on', async () => {
+    const [bottom, audit] = [await broken(), await open(http.createServer((_req, res) => res.end('noted')))];
+    const middleApp = tier('middle', bottom);
+    const told = tier('told', audit);
+    const middle = await open(
+      http.createServer(
+        middleApp.listener(async (_req, res) => {
+          count('middle');
+          try {
+            await ask(middleApp);
+            res.end();
+          } catch (error) {
+            await (await told.fetch('below', plain)('/log', { method: 'POST', body: 'x' })).text();
+            res.writeHead(500).end(String(error));
+          }
+        }),
+      ),
+    );
+    const top = await open(bare(tier('top', middle), 'top'));
+    await expect(ask(tier('user', top))).rejects.toThrow();
+    expect(counts()).toEqual({ top: 1, middle: 1, bottom: 2 });
+  });
+
+  it('retry a tier that went on after a failure, and fails for another', async () => {
+    const bottom = await broken((_req, res) => void res.writeHead(500).end());
     const middleApp = tier('middle', bottom);
     const middle = await open(
       http.createServer(
         middleApp.listener(async (_req, res) => {
           count('middle');
           await ask(middleApp).catch(() => undefined);
-          await (await middleApp.fetch('below', plain)('/else')).text();
+          const other = await middleApp.fetch('below', plain)('/other', { method: 'POST', body: 'x' });
+          await other.text();
           res.writeHead(500).end();
         }),
       ),

@@ -160,10 +160,15 @@ describe('which requests are governed', () => {
 
 describe('the call', () => {
   /** What the stack is told of one request. */
-  async function callOf(config: object, options: Partial<GovernAxiosOptions> = {}, inbound?: Call) {
+  async function callOf(
+    config: object,
+    options: Partial<GovernAxiosOptions> = {},
+    inbound?: Call,
+    ofApp?: Partial<AppOptions>,
+  ) {
     const calls: Call[] = [];
     const { instance } = instanceOf();
-    governAxios(instance, appOf(), {
+    governAxios(instance, appOf(ofApp), {
       service: 'users',
       use: [
         (next) => (request, call) => {
@@ -187,6 +192,14 @@ describe('the call', () => {
     [{ url: '/users/1', governance: { operation: 'mine' } }, 'mine'],
   ])('%o has the operation %s', async (config, operation) => {
     expect((await callOf(config, { routes })).operation).toBe(operation);
+  });
+
+  it('has one that a policy means by its name, which may be that of the app', async () => {
+    const tied = { routes: '/search' };
+    const config = { url: '/search?a=b' };
+    expect((await callOf(config, { tied })).operation).toBe('GET /search');
+    expect((await callOf(config, { routes }, undefined, { client: { tied } })).operation).toBe('GET /search');
+    expect((await callOf(config, { tied: false }, undefined, { client: { tied } })).operation).toBe('GET');
   });
 
   it.each([
@@ -435,6 +448,17 @@ describe('how it is set up', () => {
     const act = () => governAxios(given as AxiosInstance, appOf(), options as string);
     expect(act).toThrow(words);
     expect(act).toThrow(TypeError);
+  });
+
+  it('refuses what could never be meant, in the name of where it was written', () => {
+    const client = { tied: { routes: /GET \/search/ } };
+    const govern = (given: object, options?: Partial<AppOptions>) => () =>
+      governAxios(axios.create(), appOf(options), { service: 'users', ...given });
+    const fits = (where: string) => `${where}.tied.routes: /GET \\/search/ fits no operation`;
+    expect(govern(client)).toThrow(fits('governAxios'));
+    expect(govern({}, { client })).toThrow(fits('createApp.client'));
+    expect(govern({ tied: false }, { client })).not.toThrow();
+    expect(govern({ routes: ['/search'] }, { client })).not.toThrow();
   });
 
   it('finds the adapter of an instance that cannot, by axios itself', async () => {

@@ -5,12 +5,60 @@ import {
   nearZone,
   outlierEjection,
   roundRobin,
+  standardBalancer,
   subset,
 } from 'keelson/balancer';
 import { describe, expect, it } from 'vitest';
 import { endpoint, endpoints, shares } from './endpoint-makers.js';
 
 const ids = (list: readonly { readonly id: string }[]) => list.map(({ id }) => id).join(' ');
+
+describe('a factory that was not called', () => {
+  it.each([
+    [nearZone, 'nearZone'],
+    [subset, 'subset'],
+    [labelled, 'labelled'],
+    [inVersion, 'inVersion'],
+  ])('is no filter: %o', (factory, name) => {
+    const message = `[0] must be a filter, such as nearZone() makes, got the function ${name}; call it: ${name}()`;
+    expect(() => filtered(roundRobin(), [factory as never])).toThrow(message);
+    expect(() => standardBalancer({ filters: [factory as never] })).toThrow(
+      `standardBalancer.filters${message}`,
+    );
+  });
+
+  it.each([
+    ['wants somebody', (list: readonly { readonly id: string }[]) => list.filter(() => list[0]?.id !== 'x')],
+    [
+      'throws without anybody',
+      () => {
+        throw new TypeError('nearZone of mine');
+      },
+    ],
+  ])('is not a filter that %s', (_, filter) => {
+    expect(() => filtered(roundRobin(), [filter as never])).not.toThrow();
+  });
+
+  it.each([undefined, null, {}, 'near'])('is not the only thing that is none: %o', (filter) => {
+    expect(() => filtered(roundRobin(), [filter as never])).toThrow('[0] must be a filter');
+    expect(() => filtered(roundRobin(), filter as never)).toThrow('must be an array of filters');
+  });
+
+  it.each([undefined, {}, roundRobin])('is no balancer: %o', (inner) => {
+    expect(() => filtered(inner as never, [])).toThrow('filtered: the first argument must be a balancer');
+    expect(() => outlierEjection(inner as never)).toThrow(
+      'outlierEjection: the first argument must be a balancer',
+    );
+  });
+
+  it.each([
+    [null, 'standardBalancer: options must be an object, got null'],
+    [{ x: 1 }, 'standardBalancer.x is not an option'],
+    [{ ejection: { windowMs: 0 } }, 'standardBalancer.ejection.windowMs must be a number > 0'],
+  ])('standardBalancer(%o): %s', (options, message) => {
+    expect(() => standardBalancer(options as never)).toThrow(message);
+  });
+});
 
 describe('filters', () => {
   const list = [

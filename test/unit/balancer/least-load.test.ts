@@ -152,6 +152,19 @@ describe('leastLoad', () => {
       expect(forced(balancer, 5000)).toEqual([]);
     });
 
+    it('tries a light one no more often than its weight is worth', () => {
+      for (const weight of [0, 1]) {
+        const { meter } = scripted({ e2: 100 });
+        const balancer = leastLoad({ meter, probeRatio: 0.01, random: seededRandom(3) });
+        balancer.update(
+          endpoints(3, (at) => ({ weight: at === 2 ? weight : 1000 })),
+          0,
+        );
+        // A quarter of one in 2001 calls, less what the turn of the probes rounds.
+        expect(forced(balancer, 50_000).length).toBe(weight === 0 ? 0 : 6);
+      }
+    });
+
     it('tries nobody that is to be avoided', () => {
       const { meter } = scripted({ e0: 100, e1: 1 });
       const balancer = leastLoad({ meter, probeRatio: 0.1, random: seededRandom(3) });
@@ -318,9 +331,28 @@ describe('leastLoad', () => {
     balancer.update(without, 6000);
     balancer.update(all, 10_000);
     expect([made.length, weight()]).toEqual([5, 10]);
+    // However late the only update after it left.
+    balancer.update(without, 11_000);
+    balancer.update(all, 13_000);
+    expect([made.length, weight()]).toEqual([6, 100 * 0.1]);
     // However many come and go, those that are remembered are those of the last moments.
     for (let at = 0; at < 1000; at++) balancer.update([endpoint(`new${at}`)], 20_000 + at * 500);
-    expect(made.length).toBe(1005);
+    expect(made.length).toBe(1006);
+  });
+
+  it('does not lose sight of one that came back anew for a call that it had before', () => {
+    const balancer = leastLoad({ meter: inflightMeter() });
+    const all = endpoints(2);
+    balancer.update(all.slice(0, 1), 0);
+    const old = balancer.pick(0);
+    balancer.update(all.slice(1), 1);
+    balancer.update(all, 10_000);
+    const inflight = () => balancer.snapshot?.(10_000).map((entry) => entry.inflight);
+    expect(inflight()).toEqual([0, 0]);
+    old?.release('success', 10_000);
+    expect(inflight()).toEqual([0, 0]);
+    balancer.update(all, 10_001);
+    expect(balancer.snapshot?.(10_001).map(({ weight }) => weight)).toEqual([100, 100]);
   });
 
   it('does not count a call whose meter throws', () => {

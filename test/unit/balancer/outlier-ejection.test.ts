@@ -238,6 +238,34 @@ describe('outlierEjection', () => {
     expect(balancer.pick(3100)?.reason).toBe('probe');
   });
 
+  it('does not cut a term short for a call that was cancelled in a panic', () => {
+    const { balancer, outcomes, calls } = scene(4);
+    const until = () => balancer.snapshot?.(0).map(({ ejectedUntil }) => ejectedUntil);
+    outcomes['e0'] = outcomes['e1'] = 'failure';
+    calls(60, 1);
+    expect(until()).toEqual([3001, 3001, undefined, undefined]);
+    outcomes['e2'] = outcomes['e3'] = 'failure';
+    calls(60, 2);
+    for (const id of ['e0', 'e1', 'e2', 'e3']) outcomes[id] = 'ignored';
+    calls(40, 3);
+    expect(until()).toEqual([3001, 3001, undefined, undefined]);
+  });
+
+  it('looks for no trial any more when the last has come back, or left', () => {
+    for (const leaves of [false, true]) {
+      const { balancer, outcomes, calls } = scene(3);
+      // Nothing else shows which way a pick goes.
+      const nextTrialAt = () => (balancer as unknown as { nextTrialAt: number }).nextTrialAt;
+      outcomes['e0'] = 'failure';
+      calls(30, 0);
+      expect(nextTrialAt()).toBe(3000);
+      if (leaves) balancer.update(endpoints(3).slice(1), 100);
+      else balancer.pick(3000)?.release('success', 3000);
+      calls(3, 3001);
+      expect(nextTrialAt()).toBe(Number.POSITIVE_INFINITY);
+    }
+  });
+
   it('repeats a trial that never ended, and then does not listen to it', () => {
     const { balancer, outcomes, calls } = scene(3);
     outcomes['e0'] = 'failure';
@@ -410,8 +438,10 @@ describe('standardBalancer', () => {
   });
 
   it('passes options on, and keeps out of ejection when told so', () => {
-    expect(() => standardBalancer({ toleranceRatio: -1 })).toThrow('leastLoad.toleranceRatio');
-    expect(() => standardBalancer({ ejection: { minRequests: 0 } })).toThrow('outlierEjection.minRequests');
+    expect(() => standardBalancer({ toleranceRatio: -1 })).toThrow('standardBalancer.toleranceRatio');
+    expect(() => standardBalancer({ ejection: { minRequests: 0 } })).toThrow(
+      'standardBalancer.ejection.minRequests',
+    );
     expect(() => standardBalancer({ eject: false } as object)).toThrow(TypeError);
     const balancer = standardBalancer({ ejection: false, meter: inflightMeter() });
     balancer.update(endpoints(2), 0);

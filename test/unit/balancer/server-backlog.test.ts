@@ -33,7 +33,7 @@ describe('serverBacklog', () => {
   it('takes the last report, not an average', () => {
     const meter = reporting(100);
     call(meter, 0, 10, 'success', says(3));
-    expect(meter.load(10)).toBeCloseTo(floor + 3, 9);
+    expect(meter.load(10)).toBeCloseTo(floor + 3, 1);
   });
 
   it('counts own calls that are not answered as eight each, and those that go on as one', () => {
@@ -85,7 +85,8 @@ describe('serverBacklog', () => {
       expect(large.load(200) - small.load(0)).toBeGreaterThan(0.4 * above);
       // No more than 100 000 / age is believed of anything.
       expect(large.load(20_000) - small.load(0)).toBeLessThan(30);
-      expect(large.load(Number.NEGATIVE_INFINITY)).toBe(floor + 500);
+      for (const absurd of [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY])
+        expect(large.load(absurd)).toBeLessThan(small.load(0) + 25);
     });
 
     it('soon where a client has one call at a time, and not under a call', () => {
@@ -154,6 +155,62 @@ describe('serverBacklog', () => {
       call(early, 0, 0, 'failure');
       call(late, 100, 0, 'failure');
       expect(early.load(150)).toBeLessThan(late.load(150));
+    });
+
+    it('forgets within two seconds how long the call took, and not that one was given up', () => {
+      const metering = serverBacklog();
+      const [good, failing, hung] = [metering(who, 0), metering(who, 0), metering(who, 0)];
+      for (let at = 0; at < 100; at++) call(good, at * 10, at % 2 ? 10 : 14);
+      call(failing, 1000, 500, 'failure');
+      call(hung, 1000, 500, 'ignored');
+      expect(failing.load(1801)).toBeGreaterThan(floor + 200);
+      expect(failing.load(3500)).toBeLessThan(1.04 * good.load(3500));
+      expect(hung.load(3500)).toBeGreaterThan(floor + 30);
+    });
+
+    it('costs more at rest than the dearest that is not', () => {
+      const metering = serverBacklog();
+      const [dear, failed] = [metering(who, 0), metering(who, 0)];
+      call(dear, 0, 10, 'success', says(3_600_000, 3_600_000));
+      for (let calls = 0; calls < 100; calls++) begin(dear, 10);
+      call(failed, 0, 10, 'failure');
+      expect(failed.load(10)).toBeGreaterThan(dear.load(10));
+    });
+
+    it('rests again after the clock stepped back', () => {
+      const meter = serverBacklog()(who, 0);
+      call(meter, 1e9, 0, 'failure');
+      call(meter, 1000, 10, 'success', says(0));
+      call(meter, 5000, 0, 'overload', { retryAfterMs: 500 });
+      expect([rests(meter, 5499), rests(meter, 5501)]).toEqual([true, false]);
+    });
+
+    describe('that is a shed', () => {
+      /** Calls as often, not to one at rest; how many were sent. */
+      const sent = (everyMs: number, untilMs: number, shed: (call: number) => boolean) => {
+        const meter = serverBacklog()(who, -10_000);
+        let calls = 0;
+        for (let at = 0; at < untilMs; at += everyMs) {
+          if (meter.fit?.(at) === false) continue;
+          calls++;
+          if (shed(calls)) call(meter, at, 0, 'overload');
+          else call(meter, at, 0, 'success', says(0));
+        }
+        return calls;
+      };
+
+      it.each([
+        { everyMs: 500, most: 45 },
+        { everyMs: 5, most: 550 },
+      ])('again and again, every $everyMs ms, leads to longer rests', ({ everyMs, most }) => {
+        expect(sent(everyMs, 120_000, () => true)).toBeLessThan(most);
+        const [minute, two] = [60_000, 120_000].map((until) => sent(everyMs, until, () => true));
+        expect((two as number) - (minute as number)).toBeLessThan(11);
+      });
+
+      it.each([7, 20])('leaves one in use that serves one call in %d', (one) => {
+        expect(sent(5, 60_000, (count) => count % one !== 0)).toBeGreaterThan(0.7 * 12_000);
+      });
     });
 
     it('does not rest for ever when the clock steps back', () => {
@@ -245,12 +302,12 @@ describe('serverBacklog', () => {
       const metering = serverBacklog();
       const [reports, silent] = [metering(who, 0), metering(who, 0)];
       for (let at = 0; at < 50; at++) {
-        call(reports, at * 10, 10, 'success', says(50));
-        call(silent, at * 10, 10);
+        call(reports, at * 100, 60, 'success', says(50));
+        call(silent, at * 100, 10);
       }
-      expect(reports.load(500)).toBeGreaterThan(silent.load(500) + 40);
-      for (let at = 50; at < 70; at++) call(reports, at * 10, 10);
-      expect(reports.load(700)).toBeCloseTo(silent.load(700), 0);
+      expect(reports.load(4960)).toBeGreaterThan(silent.load(4960) + 40);
+      for (let at = 50; at < 70; at++) call(reports, at * 100, 10);
+      expect(reports.load(6910)).toBeCloseTo(silent.load(6910), 0);
     });
   });
 
@@ -304,6 +361,18 @@ describe('serverBacklog', () => {
     const fast = 5;
     const slow = 100;
 
+    it('is not taken for the quickest where others report more backlog than their calls waited for', () => {
+      const metering = serverBacklog();
+      const [passing, late] = [metering(who, 0), metering(who, 0)];
+      call(passing, 0, 10, 'success', says(40));
+      for (let at = 0; at < 40; at++) {
+        call(late, at * slow, slow, 'success', says(0));
+        call(passing, at * slow, 10, 'success', says(40));
+      }
+      call(late, 4000, slow, 'success', says(0));
+      expect(late.load(4100)).toBeGreaterThan(passing.load(4100) + 20);
+    });
+
     it('pays for it, also when it gets all calls and was there first', () => {
       const metering = serverBacklog();
       const [late, quick] = [metering(who, 0), metering(who, 0)];
@@ -353,6 +422,18 @@ describe('serverBacklog', () => {
       expect(before).toBeGreaterThan(floor + 50);
       expect(left.load(33_100)).toBe(floor);
     });
+  });
+
+  it('forgets after the clock stepped back, and dates what it hears from then on', () => {
+    const metering = serverBacklog();
+    const [good, dear] = [metering(who, 1e6), metering(who, 1e6)];
+    for (let at = 0; at < 100; at++) call(good, 1e6 + at * 10, 10, 'success', says(0));
+    call(dear, 1e6, 10, 'success', says(500));
+    expect(dear.load(1e6 + 10)).toBe(floor + 500);
+    expect(dear.load(4e5)).toBeLessThan(floor + 10);
+    call(dear, 4e5, 10, 'success', says(500));
+    expect(dear.load(4e5 + 10)).toBe(floor + 500);
+    expect(dear.load(7e5)).toBeLessThan(floor + 20);
   });
 
   it('leaves no trace of a call that was not sent', () => {

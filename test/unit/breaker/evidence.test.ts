@@ -224,7 +224,8 @@ describe('evidence, open', () => {
     const breaker = evidence(plain);
     let now = 0;
     while (breaker.snapshot(now).state === 'closed') feed(breaker, 1, ['overload', now++]);
-    acquire(breaker, now + 500).release('overload', now + 500);
+    expect(feed(breaker, 9, ['overload', now])).toBe(0);
+    expect(feed(breaker, 20, ['overload', now + 500])).toBe(1);
     expect(breaker.snapshot(now + 500).state).toBe('open');
     acquire(breaker, now + 1100).release('success', now + 1100);
     expect(breaker.snapshot(now + 1100).state).toBe('half-open');
@@ -516,6 +517,68 @@ describe('evidence, with a callee that sheds', () => {
     let now = 5000;
     for (; breaker.snapshot(now).refusalRatio > 0 && now < 20_000; now++) feed(breaker, 1, ['success', now]);
     expect(now).toBeLessThan(8000);
+  });
+
+  describe.each([100, 500, 2000])('asked each %d ms', (eachMs) => {
+    const minutes = (from: number, to: number, call: (now: number) => void) => {
+      for (let now = from * 60_000; now < to * 60_000; now += eachMs) call(now);
+    };
+
+    it.each<[string, Feedback | undefined]>([
+      ['nothing', undefined],
+      ['that it lets all others in', { overloaded: true, load: { admitRatio: 0.99 } }],
+      ['that it lets most of the others in', { overloaded: true, load: { admitRatio: 0.9 } }],
+      ['for how short a time', { overloaded: true, retryAfterMs: 84 }],
+    ])('gets hardly any where it lets none of them in and says %s', (_, feedback) => {
+      const breaker = evidence({ random: seededRandom(3) });
+      let sent = 0;
+      let asked = 0;
+      minutes(0, 10, (now) => {
+        const permit = breaker.tryAcquire(now, { priority: -5 });
+        permit?.release('overload', now, feedback);
+        if (now < 300_000) return;
+        asked++;
+        if (permit !== null) sent++;
+      });
+      expect(breaker.snapshot(600_000).state).toBe('open');
+      // One of ten; or one in five seconds, which is each third where one comes in two.
+      expect(sent / asked).toBeLessThanOrEqual(eachMs === 2000 ? 0.34 : 0.11);
+      expect(sent).toBeGreaterThanOrEqual(50);
+      let back = Number.NaN;
+      minutes(10, 11, (now) => {
+        feed(breaker, 1, ['success', now]);
+        if (breaker.snapshot(now).state === 'closed') back = Math.min(back || infinity, now);
+      });
+      expect(back - 600_000).toBeLessThan(Math.max(10_000, 15 * eachMs));
+    });
+
+    it.each([0.85, 0.9, 0.95])('stays used where it sheds %d of whatever it gets', (share) => {
+      const states = new Set<string>();
+      const breaker = evidence({ random: seededRandom(3), onTransition: (_, to) => states.add(to) });
+      const random = seededRandom(4);
+      let done = 0;
+      let asked = 0;
+      minutes(0, 30, (now) => {
+        asked++;
+        const served = random() >= share;
+        if (feed(breaker, 1, [served ? 'success' : 'overload', now]) === 1 && served) done++;
+      });
+      expect([...states]).toEqual([]);
+      expect(done / asked).toBeGreaterThan(0.15 * (1 - share));
+    });
+  });
+
+  it('believes what it sees where the server says better of all its callers', () => {
+    const refused = (told: number) => {
+      const breaker = evidence({ random: seededRandom(3) });
+      // A fifth is let in.
+      for (let nth = 0; nth < 150; nth++)
+        breaker
+          .tryAcquire(nth * 50, { priority: -1 })
+          ?.release(nth % 5 === 0 ? 'success' : 'overload', nth * 50, { load: { admitRatio: told } });
+      return breaker.snapshot(7500).refusalRatio;
+    };
+    for (const told of [0.6, 0.9, 0.99]) expect(Math.abs(refused(told) - refused(0.2))).toBeLessThan(0.15);
   });
 
   it('opens where everything is shed, and asks twice a second until then', () => {

@@ -60,6 +60,15 @@ describe('an outage score', () => {
     expect(score.value).toBeGreaterThan(0);
   });
 
+  it('keeps what was shed in mind for as long as nothing else came', () => {
+    const score = new OutageScore(limitOf(5));
+    let nth = 1;
+    while (!score.shed(nth * 60_000)) nth++;
+    expect(nth).toBeLessThan(100);
+    score.succeeded(20);
+    expect(score.value).toBe(0);
+  });
+
   it('forgets all, or only its doubt', () => {
     const score = new OutageScore(10);
     for (let nth = 0; nth < 50; nth++) score.failed(0);

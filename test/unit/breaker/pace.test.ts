@@ -6,6 +6,7 @@ const settings = {
   probeIntervalMs: 100,
   jitterRatio: 0,
   probeTimeoutMs: 1000,
+  windowMs: 400,
   growthFactor: 2,
   random: () => 0,
 };
@@ -33,6 +34,36 @@ function play(pace: Pace, steps: readonly Step[]): void {
 }
 
 describe('a pace', () => {
+  it('that is sparing lets one of ten find out, or one in a window', () => {
+    const pace = new Pace(settings);
+    pace.begin(0, true);
+    const probed: number[] = [];
+    const ask = (now: number) => {
+      if (!pace.probe(now)) return;
+      probed.push(now);
+      pace.back();
+    };
+    for (let now = 1; now <= 200; now++) ask(now);
+    expect(probed).toEqual([100, 200]);
+    for (let now = 220; now <= 600; now += 20) ask(now);
+    expect(probed.slice(2)).toEqual([400, 600]);
+    for (let now = 700; now <= 1800; now += 100) ask(now);
+    expect(probed.slice(4)).toEqual([1000, 1400, 1800]);
+    // Back by an hour: no wait is longer for it.
+    for (let now = -3_600_000; now <= -3_599_600; now += 100) ask(now);
+    expect(probed.slice(7)).toEqual([-3_599_600]);
+  });
+
+  it('that is sparing gives the place back of a probe that was not sent', () => {
+    const pace = new Pace(settings);
+    pace.begin(0, true);
+    expect(pace.probe(400)).toBe(true);
+    pace.unsent();
+    expect(pace.probe(401)).toBe(true);
+    pace.back();
+    expect(pace.probe(501)).toBe(false);
+  });
+
   it.each<[string, Step[]]>([
     [
       'probes one at a time',

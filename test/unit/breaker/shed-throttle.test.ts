@@ -24,6 +24,15 @@ function ask(throttle: ShedThrottle, calls: number, part: (now: number) => numbe
 }
 
 describe('a throttle', () => {
+  it('takes no clock that stepped back for a word that still holds', () => {
+    const throttle = new ShedThrottle(settings);
+    throttle.answered(3_600_000, 0);
+    throttle.stated(3_600_000);
+    // Of three calls one is shed: too many only where the callee says so.
+    for (let now = 0; now < 20_000; now += 10) throttle.answered(now, now % 30 ? 1 : 0);
+    expect(throttle.ratio).toBe(0);
+  });
+
   it.each([
     ['half of them, where the callee says nothing', 0.5, false, 1],
     ['a tenth, where it does not', 0.9, false, 1],

@@ -1,5 +1,10 @@
-import { cancelledBy, cancelSource, uncancelled } from 'keelson/core';
-import { describe, expect, it } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type Cancellation, cancelledBy, cancelSource, uncancelled } from 'keelson/core';
+import { describe, expect, it, vi } from 'vitest';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 describe('uncancelled', () => {
   it('never happens', () => {
@@ -217,6 +222,39 @@ describe('cancelledBy', () => {
     disposed.dispose();
     controller.abort('why');
     expect([child.reason, disposed.aborted]).toEqual(['why', false]);
+  });
+});
+
+describe('a hook that was taken back and is still held', () => {
+  /** Overlapping calls: each comes before the one ahead of it has left. */
+  function pass(parent: Cancellation, count: number, afterFirst: () => void): WeakRef<object>[] {
+    const calls: WeakRef<object>[] = [];
+    const take = () => {
+      const call = {};
+      calls.push(new WeakRef(call));
+      return parent.onAbort(() => void call);
+    };
+    let leave = take();
+    afterFirst();
+    for (let i = 1; i < count; i++) {
+      const next = take();
+      leave();
+      leave = next;
+    }
+    leave();
+    return calls;
+  }
+
+  it('holds nobody who came after it', async () => {
+    const parent = cancelSource();
+    const held = parent.onAbort(() => undefined);
+    const calls = pass(parent, 50, held);
+    await vi.waitFor(() => {
+      collect();
+      // The last one may still stand in a register.
+      expect(calls.filter((call) => call.deref() !== undefined).length).toBeLessThan(3);
+    });
+    held();
   });
 });
 

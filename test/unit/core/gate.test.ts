@@ -1,5 +1,8 @@
-import { allOf } from 'keelson/core';
+import { allOf, type Gate, keyed } from 'keelson/core';
+import { bbr, concurrency, gradient, rate } from 'keelson/limiter';
 import { describe, expect, it } from 'vitest';
+// biome-ignore lint/style/noRestrictedImports: ground that has no public name
+import { countsRatesOnly } from '../../../src/core/gate.js';
 import { recorder } from './recorder.js';
 
 describe('allOf', () => {
@@ -95,5 +98,35 @@ describe('allOf', () => {
     expect(gate.code).toBe('RATE_LIMITED');
     expect(a.log).toEqual(['acquire@0', 'release unsent@0']);
     expect(c.log).toEqual(['acquire@0', 'release unsent@0']);
+  });
+});
+
+describe('what counts rates only', () => {
+  const quota = () => rate({ perSecond: 1 });
+  const pool = () => concurrency({ limit: 1 });
+  const nobody = (): Gate => {
+    throw new RangeError('no such key');
+  };
+  it.each<[string, Gate, boolean]>([
+    ['a rate', quota(), true],
+    ['a rate by keys', rate({ perSecond: 1, by: 'key' }), true],
+    ['rates of keys', keyed(quota), true],
+    ['all of rates, whichever way', allOf([quota(), keyed(quota), allOf([quota(), quota()])]), true],
+    ['none', allOf([]), true],
+    ["the user's own, by its code", recorder('a', 'RATE_LIMITED'), true],
+    ["the user's own of another code", recorder('a', 'BREAKER_OPEN'), false],
+    ['concurrency', pool(), false],
+    ['bbr', bbr(), false],
+    ['gradient', gradient(), false],
+    ['limits of keys', keyed(pool), false],
+    ['keys of which nobody can tell', keyed(nobody), false],
+    ['rates and another, whichever is first', allOf([quota(), pool()]), false],
+    ['another and rates', allOf([pool(), quota()]), false],
+    ['one among many', allOf([quota(), quota(), allOf([quota(), keyed(pool)])]), false],
+  ])('%s: %s %s', (_, gate, only) => {
+    expect(countsRatesOnly(gate)).toBe(only);
+    // And does not change its mind when it has refused.
+    for (let i = 0; i < 3; i++) if (_ !== 'keys of which nobody can tell') gate.tryAcquire(0);
+    expect(countsRatesOnly(gate)).toBe(only);
   });
 });

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 // biome-ignore lint/style/noRestrictedImports: ground that has no public name
-import { inNameOf } from '../../../src/core/in-name-of.js';
+import { aboutOption, inNameOf } from '../../../src/core/in-name-of.js';
 // biome-ignore lint/style/noRestrictedImports: ground that has no public name
-import { unknownOption, wrongKind } from '../../../src/core/options.js';
+import { unknownOption } from '../../../src/core/option-names.js';
+// biome-ignore lint/style/noRestrictedImports: ground that has no public name
+import { checkNumber, resolveOptions, wrongKind } from '../../../src/core/options.js';
 
 describe('unknownOption', () => {
   const known = ['operation', 'timeoutMs', 'priority', 'attempts', 'retry', 'id'];
@@ -68,13 +70,42 @@ describe('inNameOf', () => {
     ['retry.attempts must be', 'app.fetch.retry.attempts must be'],
     ['stack', 'app.fetch'],
   ])('%s: %s', (message, said) => {
-    expect(thrown(new RangeError(message))).toEqual(new RangeError(said));
-    expect(thrown(new TypeError(message))).toEqual(new TypeError(said));
+    expect(thrown(aboutOption(new RangeError(message)))).toEqual(new RangeError(said));
+    expect(thrown(aboutOption(new TypeError(message)))).toEqual(new TypeError(said));
+  });
+
+  it('speaks for another that does so', () => {
+    const inner = thrown(aboutOption(new TypeError('stack.retry.x')));
+    expect(() =>
+      inNameOf({ 'app.client': 'governAxios' }, () => {
+        throw inner;
+      }),
+    ).toThrow(new TypeError('governAxios.retry.x'));
+  });
+
+  it.each<[() => unknown, string]>([
+    [() => checkNumber('stack.x', 'a', {}), 'app.fetch.x must be a number, got "a"'],
+    [() => checkNumber('stack.x', -1, { min: 0 }), 'app.fetch.x must be a number >= 0, got -1'],
+    [
+      () => resolveOptions('stack', { x: 1 }, { other: 1 } as never),
+      'app.fetch.other is not an option; there are x',
+    ],
+    [() => resolveOptions('stack', { x: true }, { x: 1 } as never), 'app.fetch.x must be a boolean, got 1'],
+  ])('of what is checked here: %s', (check, said) => {
+    expect(() => inNameOf(names, check)).toThrow(said);
   });
 
   it.each(['retryBudget.ratio must be', 'stacks.x', 'the stack.x', ''])('leaves "%s" as it is', (message) => {
-    const error = new TypeError(message);
+    const error = aboutOption(new TypeError(message));
     expect(thrown(error)).toBe(error);
+  });
+
+  it('leaves errors of the user as they are, however they begin', () => {
+    class Mine extends TypeError {
+      readonly code = 'E_MINE';
+    }
+    for (const error of [new Mine('stack.x must be mine'), new RangeError('retry: no')])
+      expect(thrown(error)).toBe(error);
   });
 
   it.each([new Error('stack.x'), 'stack.x', undefined, { message: 'stack.x' }])(
@@ -86,6 +117,9 @@ describe('inNameOf', () => {
 
   it('keeps the cause', () => {
     const cause = new Error('below');
-    expect(thrown(new TypeError('stack.x', { cause }))).toMatchObject({ message: 'app.fetch.x', cause });
+    expect(thrown(aboutOption(new TypeError('stack.x', { cause })))).toMatchObject({
+      message: 'app.fetch.x',
+      cause,
+    });
   });
 });

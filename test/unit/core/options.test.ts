@@ -106,7 +106,7 @@ describe('resolveOptions', () => {
     [7, TypeError, 'x: options must be an object, got 7'],
     ['size', TypeError, 'x: options must be an object, got "size"'],
     [() => 1, TypeError, 'x: options must be an object'],
-    [[1], TypeError, 'x.0 is not an option'],
+    [[1], TypeError, 'x: options must be an object, got an array'],
   ])('%o is refused', (given, kind, message) => {
     expect(() => resolve(given)).toThrow(kind);
     expect(() => resolve(given)).toThrow(message);

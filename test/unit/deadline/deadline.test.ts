@@ -1,4 +1,6 @@
 import { getEventListeners, setMaxListeners } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   type Call,
   cancelledBy,
@@ -13,6 +15,9 @@ import {
 import { type AttemptTimeoutOptions, attemptTimeout, type DeadlineOptions, deadline } from 'keelson/deadline';
 import { manualClock } from 'keelson/testing';
 import { describe, expect, it, vi } from 'vitest';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 const call = (init: Partial<Parameters<typeof createCall>[0]> = {}): Call =>
   createCall({ side: 'client', service: 'users', operation: 'GET', ...init });
@@ -372,5 +377,36 @@ describe('attemptTimeout', () => {
     const make = () => attemptTimeout(options as unknown as AttemptTimeoutOptions<string, string>);
     expect(make).toThrow(kind);
     expect(make).toThrow(message);
+  });
+});
+
+describe('a wire that never answers', () => {
+  it('keeps its own call and none of those that its caller makes besides', async () => {
+    const parent = cancelSource();
+    const held: unknown[] = [];
+    const clock = manualClock();
+    const calls: WeakRef<Call>[] = [];
+    const send = deadline<string, string>({ timeoutMs: 20, clock })((request) => {
+      if (request === 'hang') return new Promise((resolve) => held.push(resolve));
+      return new Promise((resolve) => setImmediate(() => resolve('ok')));
+    });
+    const overlapping = async () => {
+      for (let i = 0; i < 20; i++) {
+        const own = call({ cancel: parent });
+        calls.push(new WeakRef(own));
+        await send('hello', own);
+      }
+    };
+    const hung = settled(send('hang', call({ cancel: parent })));
+    clock.advanceSync(10);
+    const lanes = [overlapping(), overlapping()];
+    clock.advanceSync(10);
+    expect(await hung).toMatchObject({ thrown: { code: 'DEADLINE_EXCEEDED' } });
+    await Promise.all(lanes);
+    await vi.waitFor(() => {
+      collect();
+      expect(calls.filter((own) => own.deref() !== undefined).length).toBeLessThan(5);
+    });
+    expect(held).toHaveLength(1);
   });
 });

@@ -7,6 +7,10 @@ describe('options of one call', () => {
     {},
     { operation: 'GET /x', timeoutMs: 5, priority: 1, key: 'k', idempotent: true, hedge: false, tied: false },
     { timeoutMs: Number.POSITIVE_INFINITY, hedge: undefined },
+    { operation: undefined, key: undefined, timeoutMs: undefined, priority: undefined },
+    { priority: -100 },
+    Object.assign(Object.create({ label: 'of a team' }), { priority: 100 }),
+    Object.assign(Object.create(null), { key: 'k' }),
   ])('%o will do', (options) => {
     expect(checkCallOptions('keelson', options)).toBe(options);
   });
@@ -23,6 +27,10 @@ describe('options of one call', () => {
     [{ timeoutMs: 0 }, RangeError, 'keelson.timeoutMs must be a number > 0 or Infinity, got 0'],
     [{ timeoutMs: '5' }, TypeError, 'keelson.timeoutMs must be a number'],
     [{ priority: 1.5 }, RangeError, 'keelson.priority'],
+    [{ priority: 101 }, RangeError, 'keelson.priority must be a whole number >= -100 and <= 100, got 101'],
+    [{ operation: 5 }, TypeError, 'keelson.operation must be a string, got 5'],
+    [{ key: 5 }, TypeError, 'keelson.key must be a string, got 5'],
+    [{ key: null }, TypeError, 'keelson.key must be a string, got null'],
     [{ hedge: 'no' }, TypeError, 'keelson.hedge must be a boolean, got "no"'],
     [{ idempotent: 1 }, TypeError, 'keelson.idempotent must be a boolean, got 1'],
     [5, TypeError, 'keelson must be an object, got 5'],

@@ -19,10 +19,25 @@ describe('the routes that a policy means', () => {
     ['anything', [], []],
     [() => true, [], []],
     [/GET|HEAD/, [], []],
+    [/^PROPFIND$/, [], []],
     [/.*search/, ['/search'], ['/search']],
     [[/.*search/, '/find'], [], ['/find']],
   ])('%o besides %o: %o', (meant, routes, named) => {
     expect(meantRoutes('x', routes, meant as never)).toEqual(named);
+  });
+
+  it('asks as a policy does: of the whole name, and leaves the pattern as it was', () => {
+    expect(() => meantRoutes('x', [], /GE/)).toThrow('x: /GE/ fits no operation');
+    for (const pattern of [/^GET$/g, /GET/y]) {
+      for (let i = 0; i < 3; i++) expect(meantRoutes('x', [], pattern)).toEqual([]);
+      expect(pattern.lastIndex).toBe(0);
+    }
+  });
+
+  it('takes no routes that are no list', () => {
+    expect(() => meantRoutes('x', '/search' as never, [])).toThrow(
+      new TypeError('routes must be an array, got "/search"'),
+    );
   });
 
   it('refuses what would never fit', () => {

@@ -306,8 +306,26 @@ describe('a limiter that was given no load', () => {
     expect([refuses(limiter), limiter.snapshot(1).load]).toEqual([true, 9]);
   });
 
+  it('goes by that which it was told before, once somebody is done', () => {
+    const limiter = bbr();
+    const loadNow = () => limiter.snapshot(0).load;
+    const first = limiter.heed({ value: 1 });
+    const second = limiter.heed({ value: 2 });
+    const third = limiter.heed({ value: 3 });
+    expect(loadNow()).toBe(3);
+    second();
+    expect(loadNow()).toBe(3);
+    third();
+    expect(loadNow()).toBe(1);
+    third();
+    expect(loadNow()).toBe(1);
+    first();
+    expect(loadNow()).toBeUndefined();
+  });
+
   it('heeds none beside its own', () => {
     const { limiter } = made();
+    limiter.heed(full)();
     limiter.heed(full);
     expect([refuses(limiter), limiter.snapshot(1).load]).toEqual([false, 0]);
   });

@@ -97,6 +97,18 @@ describe('who would wait too long', () => {
     expect(seen.map(({ outcome }) => outcome)).toEqual(['cold', ...names('', 20)]);
   });
 
+  it('is given up among the first calls as soon as these show what they cost', async () => {
+    const { ask, seen, drain, log, clock, queue } = scene();
+    const began = clock.now();
+    for (const name of names('', 100)) void ask({ name, ms: 20 });
+    expect(queue.snapshot(clock.now()).queued).toBe(99);
+    await drain();
+    // Three show it, and eight more may wait, with the one whose turn it is.
+    expect(log).toEqual(names('', 12));
+    expect(seen.filter(({ outcome }) => outcome === 'OVERLOADED').length).toBe(88);
+    expect(clock.now() - began).toBeLessThan(260);
+  });
+
   it('is refused when he comes, and told by when what waits is worked off', async () => {
     const { ask, learn, drain, seen, queue, clock, log } = scene();
     await learn(2);
@@ -119,6 +131,24 @@ describe('who would wait too long', () => {
     const { budgetMs, queued } = queue.snapshot(clock.now());
     expect(budgetMs).toBeCloseTo(80, 3);
     expect(queued).toBe(9);
+  });
+
+  it.each([
+    // As given, though two calls and a half take as long.
+    [{ budgetMs: 25 }, 25, 3],
+    // One may always wait.
+    [{ budgetMs: 5 }, 10, 2],
+    [{ budgetMs: 25, leastCalls: 8 }, 80, 9],
+    [{ leastCalls: 2 }, 40, 5],
+    [{ leastCalls: 20 }, 200, 21],
+    [{ budgetMs: undefined }, 80, 9],
+  ])('%o allows calls of 10 ms %d ms: %d wait', async (options, budgetMs, queued) => {
+    const { ask, learn, queue, clock } = scene(options);
+    await learn(10);
+    for (const name of names('', 40)) void ask({ name, ms: 10 });
+    await settle();
+    expect(queue.snapshot(clock.now()).budgetMs).toBeCloseTo(budgetMs, 3);
+    expect(queue.snapshot(clock.now()).queued).toBe(queued);
   });
 
   it('is not refused in a burst that passes, up to so many times the budget', async () => {
@@ -340,9 +370,9 @@ describe('what a call costs', () => {
     // With so much of a budget none of them has to wait.
     const { ask, work, clock, queue, learn } = scene({ budgetMs: 400 });
     await learn(0.1, { operation: 'cheap' }, 1);
-    // 1 to 3 of the one, 3 to 1 of the other, together in each of many stretches.
+    // 2 to 6 of the one, 6 to 2 of the other, together in each of many stretches; the thread is busy for more than half.
     for (let i = 0; i < 150; i++) {
-      const dear = 1 + (i % 3);
+      const dear = 2 + 2 * (i % 3);
       const ends: (() => void)[] = [];
       const open = (operation: string) =>
         ask(
@@ -351,13 +381,13 @@ describe('what a call costs', () => {
         );
       const all = [
         ...names('', dear).map(() => open('dear')),
-        ...names('', 4 - dear).map(() => open('cheap')),
+        ...names('', 8 - dear).map(() => open('cheap')),
       ];
-      await clock.advance(30);
-      work(dear * 6 + (4 - dear) * 0.4);
+      await clock.advance(10);
+      work(dear * 6 + (8 - dear) * 0.4);
       for (const end of ends) end();
       await Promise.all(all);
-      await clock.advance(30);
+      await clock.advance(10);
     }
     // By what is let in, when the first keeps the thread: 400 ms hold some 66 of 6.1 ms.
     // Of those of 0.5 ms, who share with them, half as much holds 400; a third of that would do to tell them apart.
@@ -371,6 +401,60 @@ describe('what a call costs', () => {
     expect(dear).toBeGreaterThan(50);
     expect(dear).toBeLessThan(90);
     expect(await count('cheap')).toBeGreaterThan(133);
+  });
+
+  /** An idle thread that is asked for so many calls at once, which wait for 20 ms. How many were served? */
+  const burst = async (
+    { ask, work, clock, turn, seen }: ReturnType<typeof scene>,
+    { count, eachMs, pauseMs = 0 }: { count: number; eachMs: number; pauseMs?: number },
+  ): Promise<number> => {
+    seen.length = 0;
+    const ends: (() => void)[] = [];
+    for (const name of names('', count)) {
+      work(eachMs / 2);
+      void ask({ name, ms: eachMs / 10, end: () => new Promise<void>((resolve) => ends.push(resolve)) });
+    }
+    await clock.advance(20);
+    work(pauseMs);
+    for (let turns = 0; seen.length < count && turns < 2000; turns++) {
+      for (const end of ends.splice(0)) {
+        work(0.4 * eachMs);
+        end();
+      }
+      await turn();
+      await clock.advance(1);
+    }
+    await clock.advance(300);
+    return seen.filter(({ outcome }) => outcome !== 'OVERLOADED').length;
+  };
+
+  it.each([1, 3, 10, 60])(
+    'is not what a pause cost that met %s calls of an idle thread, which serves all that come next',
+    async (paused) => {
+      const all = scene();
+      for (let i = 0; i < 5; i++) expect(await burst(all, { count: 100, eachMs: 0.3 })).toBe(100);
+      expect(await burst(all, { count: paused, eachMs: 0.3, pauseMs: 845 })).toBe(paused);
+      for (let i = 0; i < 5; i++) expect(await burst(all, { count: 100, eachMs: 0.3 })).toBe(100);
+    },
+  );
+
+  it('is not what the first calls of a process cost', async () => {
+    const all = scene();
+    // The thread was busy all the time, so that was true; one burst on a thread that sleeps shows that it is no more.
+    await burst(all, { count: 100, eachMs: 4 });
+    expect(await burst(all, { count: 100, eachMs: 0.3 })).toBeGreaterThan(50);
+    for (let i = 0; i < 5; i++) expect(await burst(all, { count: 100, eachMs: 0.3 })).toBe(100);
+  });
+
+  it('is not that of a single one that takes a thousand times as long', async () => {
+    const { ask, clock, queue } = scene();
+    for (let i = 0; i < 40; i++) {
+      await ask({ name: 'a', ms: 0.5 });
+      await clock.advance(5);
+    }
+    await ask({ name: 'stalled', ms: 900 });
+    await clock.advance(5);
+    expect(queue.snapshot(clock.now()).serviceMs).toBeLessThan(1.5);
   });
 
   it('is nothing where the clock steps back', async () => {
@@ -613,6 +697,8 @@ describe('options', () => {
   it.each([
     [{ budgetMs: 0 }, RangeError, 'dispatchQueue.budgetMs'],
     [{ budgetMs: '1' }, TypeError, 'dispatchQueue.budgetMs'],
+    [{ leastCalls: 0 }, RangeError, 'dispatchQueue.leastCalls'],
+    [{ leastCalls: 1.5 }, RangeError, 'dispatchQueue.leastCalls'],
     [{ burstRatio: 0.5 }, RangeError, 'dispatchQueue.burstRatio'],
     [{ minShareRatio: 0.6 }, RangeError, 'dispatchQueue.minShareRatio'],
     [{ maxQueued: 1.5 }, RangeError, 'dispatchQueue.maxQueued'],

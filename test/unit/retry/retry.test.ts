@@ -585,9 +585,18 @@ describe('what retry notes for those above', () => {
     it.each<[string, boolean, Served]>([
       ['the first failed in vain, and nothing came of it', true, (ask) => ask('a', down)],
       [
-        'a fallback went well: what fails later is something else',
+        'it was told of elsewhere with success, and may be passed on',
+        true,
+        async (ask) => [await ask('a', down), await ask('audit', ok, { idempotent: false })],
+      ],
+      [
+        'a fallback went well, and what came later failed, and may be tried again',
         false,
-        async (ask) => [await ask('a', down), await ask('fallback', ok)],
+        async (ask) => [
+          await ask('a', down),
+          await ask('fallback', ok),
+          await ask('post', down, { idempotent: false }),
+        ],
       ],
       [
         'the fallback failed in vain as well',

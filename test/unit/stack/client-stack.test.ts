@@ -307,7 +307,7 @@ describe('gates of endpoints', () => {
   it('that are no list say so, and the connection that nobody will use is closed', async () => {
     const gates = () => threshold() as never;
     const { ask, closed } = scene([answer(200)], { retry: false, gates });
-    expect(await ask()).toBe('TypeError: gates must return a list of gates, got [object Object]');
+    expect(await ask()).toBe('TypeError: gates: what it returns must be an array of gates, got an object');
     expect(closed).toEqual(['a']);
   });
 });

@@ -1,4 +1,5 @@
-import { type DispatchQueue, dispatchQueue } from 'keelson/limiter';
+import { allOf, type Gate, keyed } from 'keelson/core';
+import { bbr, concurrency, type DispatchQueue, dispatchQueue, rate } from 'keelson/limiter';
 import { describe, expect, it } from 'vitest';
 // biome-ignore lint/style/noRestrictedImports: ground that has no public name
 import { ServerQueues } from '../../../src/stack/server-queue.js';
@@ -31,6 +32,26 @@ describe('the servers of an app', () => {
     expect(queues.of('governServer', given)).toBe(given);
     expect(own).not.toBe(shared);
     expect(watched).toEqual([shared, own, given]);
+  });
+
+  const quota = () => rate({ perSecond: 50, by: 'key' });
+  const pool = () => concurrency({ limit: 10 });
+  it.each<[string, readonly Gate[] | undefined, boolean]>([
+    ['no limits', undefined, true],
+    ['an empty list', [], true],
+    ['rates', [quota(), keyed(() => rate({ perSecond: 1 }))], true],
+    ['all of rates', [allOf([quota(), quota()])], true],
+    ['a limit of calls under way', [pool()], false],
+    ['bbr', [bbr()], false],
+    ['rates and a limit of calls under way', [quota(), pool()], false],
+    ['both as one', [allOf([quota(), pool()])], false],
+  ])('have it in spite of %s, or not', (_, limits, has) => {
+    const { queues, watched } = scene();
+    expect(queues.of('app.listener', undefined, limits) !== undefined).toBe(has);
+    expect(watched).toHaveLength(has ? 1 : 0);
+    // By name there are both, or none.
+    expect(queues.of('app.listener', {}, limits)).toBeDefined();
+    expect(queues.of('app.listener', false, limits)).toBeUndefined();
   });
 
   it('have none where none is wanted', () => {

@@ -3,20 +3,20 @@ import type { HttpListener } from './listener.js';
 import type { HttpHandler } from './serve-handler.js';
 
 /** What of an app an adapter needs. */
-interface ListenerMaker<Options> {
+interface ListenerSource<Options> {
   listener(handler: HttpHandler, options?: Options): HttpListener;
 }
 
 /**
- * Makes listeners for an adapter, in whose name they complain of options.
+ * Gives an adapter what makes its listeners, which complains of options in the adapter's name.
  *
  * @param owner - the adapter: `governExpress`
  * @throws TypeError for what is no app
  */
-export function listenerOfApp<Options>(
+export function listenerMaker<Options>(
   owner: string,
-  app: ListenerMaker<Options>,
-): ListenerMaker<Options>['listener'] {
+  app: ListenerSource<Options>,
+): ListenerSource<Options>['listener'] {
   if (typeof app?.listener !== 'function')
     throw new TypeError(
       `${owner}: the first argument must be an app, as createApp() makes it, got ${typeof app}`,
