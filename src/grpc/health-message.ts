@@ -1,3 +1,5 @@
+import { ProtobufReader } from '../http/protobuf-reader.js';
+
 /** A question of the health service: which service is meant; `''` for the server as a whole. */
 export interface HealthRequest {
   /** Full name, `helloworld.Greeter`. */
@@ -16,49 +18,10 @@ export const servingStatus = { UNKNOWN: 0, SERVING: 1, NOT_SERVING: 2, SERVICE_U
 /** Both messages have one field, of this number. */
 const field = 1;
 
-const malformed = (): Error => new Error('malformed health message');
-
-/** Reads protobuf from front to back. */
-class Reader {
-  private at = 0;
-  constructor(private readonly bytes: Uint8Array) {}
-
-  get done(): boolean {
-    return this.at >= this.bytes.length;
-  }
-
-  varint(): number {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = this.bytes[this.at++];
-      if (byte === undefined) break;
-      // By multiplication: bits beyond the 32nd are lost in shifts.
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-    throw malformed();
-  }
-
-  take(length: number): Uint8Array {
-    if (length > this.bytes.length - this.at) throw malformed();
-    this.at += length;
-    return this.bytes.subarray(this.at - length, this.at);
-  }
-
-  /** The content of a field that is nobody's, or ours: bytes or a number. */
-  content(wireType: number): Uint8Array | number {
-    if (wireType === 0) return this.varint();
-    if (wireType === 1) return this.take(8);
-    if (wireType === 2) return this.take(this.varint());
-    if (wireType === 5) return this.take(4);
-    throw malformed();
-  }
-}
-
 /** The last value of our field, whatever other fields there are. */
-function read(bytes: Uint8Array): Uint8Array | number | undefined {
-  const reader = new Reader(bytes);
-  let found: Uint8Array | number | undefined;
+function read(bytes: Uint8Array): Buffer | number | undefined {
+  const reader = new ProtobufReader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  let found: Buffer | number | undefined;
   while (!reader.done) {
     const tag = reader.varint();
     const content = reader.content(tag % 8);
@@ -74,7 +37,7 @@ function varint(value: number): number[] {
 /** @throws Error for bytes that are no protobuf message */
 export function readHealthRequest(bytes: Uint8Array): HealthRequest {
   const found = read(bytes);
-  return { service: found instanceof Uint8Array ? Buffer.from(found).toString() : '' };
+  return { service: found instanceof Uint8Array ? found.toString() : '' };
 }
 
 /** Writes a question. */

@@ -1,3 +1,5 @@
+import { MalformedMessage, ProtobufReader, wireTypes } from './protobuf-reader.js';
+
 /** Numbers by name. */
 export type Metrics = Readonly<Record<string, number>>;
 
@@ -41,8 +43,7 @@ const longestName = 128;
 /** Longest message that is read; bytes. */
 const longestMessage = 8192;
 
-const fixed64 = 1;
-const delimited = 2;
+const { fixed64, delimited, varint } = wireTypes;
 /** `uint64 rps = 3`, from before there was a fraction. */
 const wholeRps = 3;
 
@@ -98,52 +99,9 @@ export function encodeOrca(report: OrcaReport): Buffer {
   return message.all();
 }
 
-class Malformed extends Error {}
-
-/** Reads a message front to back. Throws {@link Malformed} where it breaks off. */
-class Reader {
-  private at = 0;
-  constructor(private readonly bytes: Buffer) {}
-
-  get done(): boolean {
-    return this.at >= this.bytes.length;
-  }
-  varint(): number {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = this.bytes[this.at++];
-      if (byte === undefined) throw new Malformed();
-      // Not by `<<`, which has 32 bits.
-      value += (byte & 127) * 2 ** shift;
-      if (byte < 128) return value;
-    }
-    throw new Malformed();
-  }
-  double(): number {
-    return this.take(8).readDoubleLE(0);
-  }
-  delimited(): Buffer {
-    return this.take(this.varint());
-  }
-  skip(wire: number): void {
-    if (wire === 0) this.varint();
-    else if (wire === fixed64) this.take(8);
-    else if (wire === delimited) this.delimited();
-    else if (wire === 5) this.take(4);
-    // Groups are as old as protobuf itself, and this message never had one.
-    else throw new Malformed();
-  }
-
-  private take(length: number): Buffer {
-    if (length > this.bytes.length - this.at) throw new Malformed();
-    this.at += length;
-    return this.bytes.subarray(this.at - length, this.at);
-  }
-}
-
 /** One entry of a map: key 1, value 2, each absent for its default. */
 function entryOf(bytes: Buffer): readonly [string, number] {
-  const entry = new Reader(bytes);
+  const entry = new ProtobufReader(bytes);
   let key = '';
   let value = 0;
   while (!entry.done) {
@@ -153,7 +111,7 @@ function entryOf(bytes: Buffer): readonly [string, number] {
       if (name.length > longestName) return ['', 0];
       key = name.toString();
     } else if (tag === ((2 << 3) | fixed64)) value = entry.double();
-    else entry.skip(tag & 7);
+    else entry.content(tag & 7);
   }
   return [key, value];
 }
@@ -172,7 +130,7 @@ export class MetricsRead {
 }
 
 function read(bytes: Buffer): OrcaReport {
-  const message = new Reader(bytes);
+  const message = new ProtobufReader(bytes);
   const report: Open = {};
   const maps = { utilization: new MetricsRead(), named_metrics: new MetricsRead() };
   while (!message.done) {
@@ -187,8 +145,8 @@ function read(bytes: Buffer): OrcaReport {
     } else if (map !== undefined) {
       maps[map].add(...entryOf(message.delimited()));
       report[map] = maps[map].metrics;
-    } else if (field === wholeRps && wire === 0) report.rps_fractional ??= message.varint();
-    else message.skip(wire);
+    } else if (field === wholeRps && wire === varint) report.rps_fractional ??= message.varint();
+    else message.content(wire);
   }
   return report;
 }
@@ -204,7 +162,7 @@ export function decodeOrca(bytes: Buffer): OrcaReport | undefined {
   try {
     return read(bytes);
   } catch (error) {
-    if (error instanceof Malformed) return undefined;
+    if (error instanceof MalformedMessage) return undefined;
     throw error;
   }
 }
