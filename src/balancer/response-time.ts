@@ -82,7 +82,7 @@ class ResponseTime implements LoadMeter {
     const kept = this.inflight > 0 ? 1 : forgiveMs / (forgiveMs + Math.max(0, now - this.stampedAt));
     const health = 1 - (1 - this.health) * kept;
     const latencyMs = Math.max((this.latencyMs + this.backlogMs) * kept, this.meanAge(now));
-    const costMs = (latencyMs + (1 - health) * failureCostMs) / health + Math.max(0, this.restUntil - now);
+    const costMs = (latencyMs + (1 - health) * failureCostMs) / health + this.restMs(now);
     return Math.sqrt(costMs + networkMs) * calls;
   }
 
@@ -108,11 +108,17 @@ class ResponseTime implements LoadMeter {
     this.raise(outcome === 'failure' ? Math.max(elapsed, networkMs) : networkMs, now);
     this.health = Math.max(leastHealth, this.health * Math.min(kept, 1 - failureWeight));
     const restMs = Math.min(positive(feedback?.retryAfterMs), this.options.maxRestMs);
-    this.restUntil = Math.max(this.restUntil, now + restMs);
+    this.restUntil = now + Math.max(this.restMs(now), restMs);
   }
 
   end(): void {
     this.inflight--;
+  }
+
+  private restMs(now: number): number {
+    const leftMs = this.restUntil - now;
+    // More than the longest rest is a clock that stepped back.
+    return leftMs > 0 && leftMs <= this.options.maxRestMs ? leftMs : 0;
   }
 
   /** Mean age of the calls that wait for a first response: what tells of a hung endpoint before any answer. */
@@ -123,12 +129,12 @@ class ResponseTime implements LoadMeter {
   private average(sampleMs: number, kept: number, now: number): void {
     this.latencyMs = this.measured ? this.latencyMs * kept + sampleMs * (1 - kept) : sampleMs;
     this.measured = true;
-    this.stampedAt = Math.max(this.stampedAt, now);
+    this.stampedAt = now;
   }
 
   private raise(atLeastMs: number, now: number): void {
     if (atLeastMs > this.latencyMs) this.latencyMs = atLeastMs;
-    this.stampedAt = Math.max(this.stampedAt, now);
+    this.stampedAt = now;
   }
 }
 

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { freePort } from './free-port.js';
 
 /** A cluster of real redis-servers without replicas, each with an equal part of the keys. */
 export interface RedisCluster {
@@ -15,18 +15,6 @@ export interface RedisCluster {
 }
 
 const slots = 16_384;
-
-/** One that leaves room for the port of the cluster bus, which is higher by 10 000. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const probe = net.createServer().listen(0, '127.0.0.1');
-    await once(probe, 'listening');
-    const { port } = probe.address() as net.AddressInfo;
-    probe.close();
-    await once(probe, 'close');
-    if (port < 55_000) return port;
-  }
-}
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

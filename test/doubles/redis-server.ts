@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './free-port.js';
 
 /** A real redis-server on the loopback, with nothing in it and nothing on disk. */
 export interface RedisServer {
@@ -30,16 +31,6 @@ export function redisVersion(): readonly number[] | undefined {
   const { status, stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
   const version = /v=(\d+)\.(\d+)\.(\d+)/.exec(stdout ?? '');
   return status === 0 && version !== null ? version.slice(1).map(Number) : undefined;
-}
-
-/** Asks the system for a port that is free at this moment. */
-export async function freePort(): Promise<number> {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as net.AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 async function answers(port: number): Promise<boolean> {

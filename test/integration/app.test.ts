@@ -6,6 +6,7 @@ import { type Call, callKey, type FaultEvent, isGovernanceError, runWithCall } f
 import { createRegistry, type RegistryServer } from 'keelson/registry';
 import { manualClock } from 'keelson/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../doubles/free-port.js';
 import { rawClient, rawGet } from '../doubles/raw-client.js';
 
 const closers: (() => unknown)[] = [];
@@ -224,14 +225,6 @@ describe('finding services', () => {
     closers.push(() => registry.close());
     return { registry, url: address.url, port: address.port };
   };
-  const freePort = async () => {
-    const probe = net.createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => probe.once('listening', resolve));
-    const { port } = probe.address() as AddressInfo;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
-  };
-
   it('waits for a registry that is away up to the deadline, and finds its services once it is there', async () => {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;

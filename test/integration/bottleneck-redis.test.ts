@@ -4,7 +4,8 @@ import { Redis as Redis5 } from 'ioredis5';
 import { type Quota, type QuotaOptions, quota } from 'keelson/bottleneck';
 import { type CallInit, cancelSource, createCall } from 'keelson/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { freePort, type RedisServer, redisVersion, startRedis } from '../doubles/redis-server.js';
+import { freePort } from '../doubles/free-port.js';
+import { type RedisServer, redisVersion, startRedis } from '../doubles/redis-server.js';
 
 const version = redisVersion();
 const major = version?.[0] ?? 0;

@@ -16,6 +16,7 @@ import {
 } from 'keelson/discovery';
 import { createRegistry } from 'keelson/registry';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../doubles/free-port.js';
 import { type QuirkyServer, quirkyServer } from '../doubles/quirky-server.js';
 
 const patience = { timeout: 20_000, interval: 10 };
@@ -31,7 +32,7 @@ afterEach(async () => {
 });
 
 async function server(port?: number): Promise<QuirkyServer> {
-  const started = await quirkyServer(port);
+  const started = await quirkyServer(port ?? (await freePort()));
   ending.push(() => started.kill());
   return started;
 }

@@ -8,6 +8,7 @@ import {
 } from 'keelson/registry';
 import { manualClock } from 'keelson/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../doubles/free-port.js';
 
 const running: RegistryServer[] = [];
 afterEach(async () => {
@@ -253,8 +254,9 @@ describe('bounds', () => {
 
 describe('listening and closing', () => {
   it('says where, and refuses a port that is taken; may try again', async () => {
-    const { port } = await start();
-    const second = createRegistry({ listen: `127.0.0.1:${port}` });
+    const listen = `127.0.0.1:${await freePort()}`;
+    const { port } = await start({ listen });
+    const second = createRegistry({ listen });
     await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' });
     await running[0]?.close();
     expect((await second.listen()).port).toBe(port);

@@ -1,4 +1,5 @@
-import net, { type AddressInfo, type Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
+import { freePort } from '../../doubles/free-port.js';
 
 /** A TCP relay before one server: counts connections, and can die as a process does, whatever the wire above it. */
 export interface Relay {
@@ -40,8 +41,8 @@ export async function relayTo(target: number): Promise<Relay> {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
     });
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const port = await freePort();
+  await listen(port);
   return {
     port,
     get made() {

@@ -194,6 +194,15 @@ describe('responseTime', () => {
     expect(meter.load(1010)).toBe(same.load(1010));
   });
 
+  it('goes on learning, and does not rest for hours, after the clock stepped back', () => {
+    const late = 1e7;
+    const meter = metering(who, late);
+    begin(meter, late - 20).release('success', late);
+    call(meter, late, 0, 'overload', { retryAfterMs: 10_000 });
+    for (let at = 0; at < 10_000; at += 100) call(meter, at, 500);
+    expect(meter.load(10_400)).toBeCloseTo(formula(500), 1);
+  });
+
   it('takes a reported backlog fresh and averages the rest', () => {
     const meter = warm(20);
     begin(meter, 0).release('success', 60, { load: { backlogMs: 40 } });
