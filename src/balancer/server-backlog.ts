@@ -55,7 +55,10 @@ const mostMs = 3_600_000;
 const mostUsual = 10;
 /** Without a report, what a call occupies its thread for is taken as a quarter of the usual latency. */
 const guessedService = 0.25;
-/** No answer took less, but for the backlog. Who reports more than its calls waited for lets some pass the line, and is quick. */
+/**
+ * For one of whom nothing is known but answers that took less than its backlog: it lets some pass the line, and is quick. Later ones
+ * are passed over: a report is of the moment of the answer, and what has come since the call says nothing of the server.
+ */
 const leastMs = 0.1;
 /** Latency but for the backlog counts from so many times that of the quickest endpoint on: less is chance. */
 const suspicious = 2;
@@ -242,7 +245,7 @@ class ServerBacklog implements LoadMeter {
   private measure(ownMs: number): void {
     // A first call that was slow to connect would take dozens of others to be forgotten.
     if (!this.known) this.usual.begin(this.fleet.usualMs);
-    this.usual.add(Math.max(leastMs, ownMs));
+    this.usual.add(this.usual.ms > 0 ? ownMs : Math.max(leastMs, ownMs));
     this.fleet.compare(this.usual.ms);
     this.known = true;
     if (this.serviceMs === 0) this.serviceMs = this.guess();
