@@ -22,10 +22,16 @@ interface Host {
   readonly [slot: symbol]: unknown;
 }
 
+let known: { readonly version: string; readonly slot: symbol } | undefined;
+
 /** From version 8 on undici has a handler interface of its own, and another slot for the dispatcher that uses it. */
 function slotOf(version: string): symbol {
+  if (known?.version === version) return known.slot;
   const major = Number.parseInt(version, 10);
-  return Symbol.for(`undici.globalDispatcher.${major >= 8 ? 2 : 1}`);
+  const slot = Symbol.for(`undici.globalDispatcher.${major >= 8 ? 2 : 1}`);
+  // Asked for with each request, and half a microsecond to make.
+  known = { version, slot };
+  return slot;
 }
 
 /** The dispatcher that the platform's fetch uses unless told otherwise; `undefined` where it is not undici's. */
