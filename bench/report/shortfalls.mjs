@@ -14,8 +14,9 @@ const takenBackThroughTheClient = {
 lines are short, as at 0.7 of the capacity, that round trip is most of what there is to win, and a copy that starts meanwhile takes
 time from others.`,
   tried: `Telling who is next when the call ahead of it starts, so that the other copy is back in time (in; the rows "told at the start" are
-without). Servers that cancel each other without the client close some points more (rows "tied by servers"), and would have to know
-each other.`,
+without). Servers that cancel each other without the client (rows "tied by servers"; built once, with checks that nobody is led to connect
+anywhere) close three to seven points more at 0.7, for connections between all servers and a median in bursts that was up to 15 % above
+that of least request.`,
 };
 
 /** @type {Shortfall} */
