@@ -2,6 +2,8 @@
 export interface Terminal {
   /** Environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether a person reads the output, rather than a program. */
+  readonly people: boolean;
   /** Writes one line for whoever reads the output. */
   out(line: string): void;
   /** Writes one line of complaint. */
@@ -26,4 +28,6 @@ export interface Command {
 /** The command line is wrong. Told in one line, exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** Which command, where it is not the first word alone: `registry ls`. */
+  command: string | undefined;
 }

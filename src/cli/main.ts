@@ -11,6 +11,7 @@ runProgram(
   process.argv.slice(2),
   {
     env: process.env,
+    people: process.stdout.isTTY === true,
     out: (line) => console.log(line),
     err: (line) => console.error(line),
     interrupted,

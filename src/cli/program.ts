@@ -47,7 +47,8 @@ export async function runProgram(
     return await dispatch(args, terminal, version);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    const command = commands.has(args[0] ?? '') ? `keelson ${args[0]}` : 'keelson';
+    const named = error.command ?? (commands.has(args[0] ?? '') ? args[0] : undefined);
+    const command = named === undefined ? 'keelson' : `keelson ${named}`;
     terminal.err(`${command}: ${error.message} (see ${command} --help)`);
     return 2;
   }

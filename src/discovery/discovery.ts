@@ -2,8 +2,9 @@ import os from 'node:os';
 import { type Clock, systemClock } from '../core/clock.js';
 import { type Bounds, resolveOptions } from '../core/options.js';
 import { type Random, systemRandom } from '../core/random.js';
-import { parseAddress } from './address.js';
+import { completed, type Where } from './completed-instance.js';
 import { type DiscoveryEvent, reasonOf, teller } from './discovery-event.js';
+import { DiscoveryTenure } from './discovery-tenure.js';
 import { httpTransport } from './http-transport.js';
 import type { ServiceInstance } from './instance.js';
 import { KeptRegistration } from './kept-registration.js';
@@ -15,6 +16,8 @@ import type { Resolution, Watch } from './resolver.js';
 import { Session } from './session.js';
 import type { Snapshot } from './snapshot-file.js';
 import { SnapshotKeeper } from './snapshot-keeper.js';
+import { type TlsOptions, tlsSettings } from './tls-options.js';
+import { checkToken, withToken } from './token-transport.js';
 import type { RegistryTransport } from './transport.js';
 import { WatchedService } from './watched-service.js';
 
@@ -92,6 +95,15 @@ export interface DiscoveryOptions {
    */
   readonly removalHoldMs?: number | undefined;
   /**
+   * A list that has less than this share of the instances known before is not believed at once: those that it leaves
+   * out stay for `removalHoldMs`, with the resolution marked stale. 0 to 1. A larger value forgives more of a registry
+   * that is cut off from its instances, and calls more of those that really left together; with 0.3 a change from 20
+   * to 8 is believed, from 20 to 5 is doubted. 0 doubts the empty list only.
+   *
+   * @defaultValue `0.3`
+   */
+  readonly minListRatio?: number | undefined;
+  /**
    * How often another node is asked, for an even spread, in milliseconds, a tenth more or less at random. Without
    * effect with one node. `Infinity` for never.
    *
@@ -112,6 +124,20 @@ export interface DiscoveryOptions {
    * @defaultValue `3_000`
    */
   readonly connectTimeoutMs?: number | undefined;
+  /**
+   * What the nodes want to be shown as `authorization: Bearer …`. Learned nodes are shown it as well. Without TLS
+   * whoever listens in can read it.
+   *
+   * @defaultValue `undefined`: nothing
+   */
+  readonly token?: string | undefined;
+  /**
+   * Authorities to trust, and a certificate of this client, for nodes at `https:`. Without effect with a `transport`
+   * of your own.
+   *
+   * @defaultValue `undefined`: the platform's authorities, no certificate
+   */
+  readonly tls?: TlsOptions | undefined;
   /**
    * Largest answer that is read, in bytes; a larger one counts as a failure of the node. One instance takes about 500.
    *
@@ -163,9 +189,12 @@ export const discoveryDefaults = {
   pollGapMs: 100,
   recheckMs: 60_000,
   removalHoldMs: 60_000,
+  minListRatio: 0.3,
   rotateMs: 1_800_000,
   requestTimeoutMs: 5_000,
   connectTimeoutMs: 3_000,
+  token: undefined as string | undefined,
+  tls: undefined as TlsOptions | undefined,
   maxReplyBytes: 16_777_216,
   snapshotFile: undefined as string | undefined,
   /** Nobody is told. */
@@ -181,6 +210,7 @@ const bounds: Bounds<typeof discoveryDefaults> = {
   pollGapMs: { min: 10, max: 60_000 },
   recheckMs: { min: 1_000, infinite: true },
   removalHoldMs: { min: 0 },
+  minListRatio: { min: 0, max: 1 },
   rotateMs: { min: 1_000, infinite: true },
   requestTimeoutMs: { min: 10 },
   connectTimeoutMs: { min: 10 },
@@ -189,12 +219,6 @@ const bounds: Bounds<typeof discoveryDefaults> = {
 
 /** How long a list of nodes is good for. */
 const relearnMs = 60_000;
-
-interface Where {
-  readonly zone: string;
-  readonly env: string;
-  readonly region: string;
-}
 
 class Discovery implements Registry {
   private readonly ring: NodeRing;
@@ -212,10 +236,13 @@ class Discovery implements Registry {
     private readonly where: Where,
     private readonly options: typeof discoveryDefaults,
   ) {
-    const { clock, random, connectTimeoutMs, snapshotFile } = options;
+    const { clock, random, connectTimeoutMs, snapshotFile, token, tls } = options;
     const { zone, env } = where;
     this.tell = teller(options.onEvent);
-    this.transport = options.transport ?? httpTransport({ clock, connectTimeoutMs });
+    this.transport = withToken(
+      options.transport ?? httpTransport({ clock, connectTimeoutMs, tls: tlsSettings('discovery.tls', tls) }),
+      token,
+    );
     const ring = new NodeRing(nodes, random);
     this.ring = ring;
     this.session = new Session({ ...options, ring, transport: this.transport, zone, relearnMs });
@@ -259,14 +286,18 @@ class Discovery implements Registry {
 
   async register(given: ServiceInstance): Promise<Registration> {
     if (this.closing !== undefined) throw new Error('the registry client is closed');
-    const instance = this.complete(given);
+    // The registry takes neither an empty zone nor an empty environment.
+    const instance = completed(given, this.where);
     const key = JSON.stringify([instance.env, instance.service, instance.zone, instance.hostname]);
     if (this.kept.has(key)) {
       throw new Error(
         `${instance.service} on ${instance.hostname} is registered already: the one would replace the other`,
       );
     }
-    const kept = new KeptRegistration(instance, { ...this.options, session: this.session, tell: this.tell });
+    const { session, tell } = this;
+    const tenure = new DiscoveryTenure(instance, session);
+    const round = (): number => session.round;
+    const kept = new KeptRegistration(instance, { ...this.options, tenure, tell, round });
     this.kept.set(key, kept);
     const forget = (): void => {
       if (this.kept.get(key) === kept) this.kept.delete(key);
@@ -301,42 +332,12 @@ class Discovery implements Registry {
     this.transport.close();
   }
 
-  /**
-   * The registry takes neither an empty zone nor an empty environment, and drops empty addresses and labels that are no
-   * text without a word.
-   */
-  private complete(given: ServiceInstance): ServiceInstance {
-    const { zone, env, region } = this.where;
-    // Copied throughout: it is sent again whenever a registry forgot it, and must not have changed meanwhile.
-    const instance = {
-      ...given,
-      addresses: [...given.addresses],
-      metadata: { ...given.metadata },
-      zone: given.zone || zone,
-      env: given.env || env,
-      region: given.region || region,
-    };
-    if (!instance.service || !instance.hostname)
-      throw new TypeError('an instance needs a service and a hostname');
-    if (instance.addresses.length === 0)
-      throw new TypeError(`${instance.service} needs an address to register`);
-    for (const address of instance.addresses) {
-      const parsed = parseAddress(address);
-      if (typeof parsed === 'string')
-        throw new TypeError(`${instance.service}: address ${address} ${parsed}`);
-    }
-    for (const [name, value] of Object.entries(instance.metadata)) {
-      if (typeof value !== 'string')
-        throw new TypeError(`${instance.service}: metadata.${name} must be a string, got ${typeof value}`);
-    }
-    return instance;
-  }
-
   private follow(service: string): WatchedService {
-    const { clock, removalHoldMs } = this.options;
+    const { clock, removalHoldMs, minListRatio } = this.options;
     const watched = new WatchedService(service, {
       clock,
       removalHoldMs,
+      minListRatio,
       onShow: () => this.keeper?.changed(),
       onTurn: (stale, reason) => this.tell({ type: stale ? 'stale' : 'fresh', service, reason }),
       onFault: (error) => this.tell({ type: 'fault', service, reason: reasonOf(error) }),
@@ -402,6 +403,7 @@ export function discovery(options: DiscoveryOptions): Registry {
   if (!Array.isArray(nodes) || nodes.length === 0)
     throw new TypeError('discovery.nodes must list at least one URL');
   const resolved = resolveOptions('discovery', discoveryDefaults, rest, bounds);
+  checkToken('discovery.token', resolved.token);
   const { env: variables } = process;
   const where = {
     zone: resolved.zone || variables['ZONE'] || 'default',

@@ -7,10 +7,16 @@ export interface DnsQueries {
   resolve4(name: string, options: { ttl: true }): Promise<readonly { address: string; ttl: number }[]>;
   /** AAAA records with their ttl in seconds. */
   resolve6(name: string, options: { ttl: true }): Promise<readonly { address: string; ttl: number }[]>;
-  /** SRV records. */
-  resolveSrv(
-    name: string,
-  ): Promise<readonly { name: string; port: number; priority: number; weight: number }[]>;
+  /** SRV records, with their ttl in seconds where it is known. */
+  resolveSrv(name: string): Promise<
+    readonly {
+      name: string;
+      port: number;
+      priority: number;
+      weight: number;
+      ttl?: number | undefined;
+    }[]
+  >;
 }
 
 /** One name to look up. */
@@ -33,12 +39,14 @@ const nothingThere = new Set(['ENOTFOUND', 'ENODATA']);
 const usualWeight = 100;
 
 function instance(target: DnsTarget, host: string, port: string, weight: number): ServiceInstance {
-  const address = `${target.scheme}://${host}${port === '' ? '' : `:${port}`}`;
+  const place = `${host}${port === '' ? '' : `:${port}`}`;
+  const address = `${target.scheme}://${place}`;
   return {
     // DNS does not tell a restart: the address is all the identity there is.
     id: address,
     service: target.service,
-    hostname: host,
+    // With SRV several of them may be on one host.
+    hostname: target.type === 'SRV' ? place : host,
     addresses: [address],
     version: '',
     zone: '',
@@ -59,7 +67,7 @@ async function addresses(target: DnsTarget, queries: DnsQueries): Promise<DnsAns
   const hosts = new Set(records.map(({ address }) => (v6 ? `[${address}]` : address)));
   return {
     instances: [...hosts].map((host) => instance(target, host, target.port, usualWeight)),
-    ttlMs: Math.min(...records.map(({ ttl }) => (ttl >= 0 ? ttl * 1_000 : Number.POSITIVE_INFINITY))),
+    ttlMs: shortestMs(records),
   };
 }
 
@@ -77,7 +85,17 @@ async function services(target: DnsTarget, queries: DnsQueries): Promise<DnsAnsw
       return [found.id, found];
     }),
   );
-  return { instances: [...byAddress.values()], ttlMs: Number.POSITIVE_INFINITY };
+  return { instances: [...byAddress.values()], ttlMs: shortestMs(records) };
+}
+
+function shortestMs(records: readonly { readonly ttl?: number | undefined }[]): number {
+  const known = records.map(({ ttl = -1 }) => (ttl >= 0 ? ttl * 1_000 : Number.POSITIVE_INFINITY));
+  return Math.min(...known, Number.POSITIVE_INFINITY);
+}
+
+/** Whether what was thrown is an answer. A resolver of the user's own may reject with anything. */
+export function isNothingThere(error: unknown): boolean {
+  return nothingThere.has(((error ?? {}) as NodeJS.ErrnoException).code ?? '');
 }
 
 /** Asks once. Never throws. */
@@ -85,9 +103,7 @@ export async function lookUp(target: DnsTarget, queries: DnsQueries): Promise<Dn
   try {
     return await (target.type === 'SRV' ? services(target, queries) : addresses(target, queries));
   } catch (error) {
-    // A resolver of the user's own may reject with anything.
-    const { code = '' } = (error ?? {}) as NodeJS.ErrnoException;
-    if (nothingThere.has(code)) return { instances: [], ttlMs: Number.POSITIVE_INFINITY };
+    if (isNothingThere(error)) return { instances: [], ttlMs: Number.POSITIVE_INFINITY };
     return { failure: `${target.name}: ${reasonOf(error)}` };
   }
 }

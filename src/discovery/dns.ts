@@ -5,13 +5,15 @@
  */
 import { promises as platform } from 'node:dns';
 import { type Clock, systemClock } from '../core/clock.js';
+import { aboutOption } from '../core/in-name-of.js';
 import { type Bounds, checkChoice, resolveOptions } from '../core/options.js';
 import { type Random, systemRandom } from '../core/random.js';
 import { parseAddress } from './address.js';
-import { type DnsQueries, type DnsTarget, lookUp } from './dns-lookup.js';
+import { type DnsQueries, type DnsTarget, isNothingThere, lookUp } from './dns-lookup.js';
 import { Feed } from './feed.js';
 import type { Resolution, Resolver, Watch } from './resolver.js';
 import { ServiceView } from './service-view.js';
+import { srvLookup } from './srv-lookup.js';
 
 export type { DnsQueries } from './dns-lookup.js';
 
@@ -30,7 +32,7 @@ export interface DnsOptions {
   readonly type?: 'A' | 'AAAA' | 'SRV' | undefined;
   /**
    * Longest time between two look-ups, in milliseconds, shortened by up to a tenth at random; the records' own ttl
-   * when that is shorter. Node tells no ttl for SRV. A larger value asks less, and shows changes later.
+   * when that is shorter. A larger value asks less, and shows changes later.
    *
    * @defaultValue `30_000`
    */
@@ -51,12 +53,28 @@ export interface DnsOptions {
    */
   readonly removalHoldMs?: number | undefined;
   /**
+   * A list that has less than this share of the instances known before is not believed at once: those that it leaves
+   * out stay for `removalHoldMs`, with the resolution marked stale. 0 to 1. A larger value forgives more of a name
+   * server that has lost records, and calls more of those that really left together; with 0.3 a change from 20
+   * to 8 is believed, from 20 to 5 is doubted. 0 doubts the empty list only.
+   *
+   * @defaultValue `0.3`
+   */
+  readonly minListRatio?: number | undefined;
+  /**
    * How long one query waits for a name server, in milliseconds; it is tried twice. Without effect with a `resolver`
    * of your own.
    *
    * @defaultValue `2_000`
    */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Name servers to ask: `10.0.0.2`, `127.0.0.1:8600` for Consul's, `[::1]:5353`. Without effect with a `resolver` of
+   * your own.
+   *
+   * @defaultValue `undefined`: those of the platform
+   */
+  readonly nameServers?: readonly string[] | undefined;
   /**
    * Asks the name servers. Anything with `resolve4`, `resolve6` and `resolveSrv` of `node:dns` promises.
    *
@@ -83,7 +101,9 @@ export const dnsDefaults = {
   refreshMs: 30_000,
   minRefreshMs: 1_000,
   removalHoldMs: 60_000,
+  minListRatio: 0.3,
   timeoutMs: 2_000,
+  nameServers: undefined as readonly string[] | undefined,
   resolver: undefined as DnsQueries | undefined,
   clock: systemClock,
   random: systemRandom,
@@ -93,6 +113,7 @@ const bounds: Bounds<typeof dnsDefaults> = {
   refreshMs: { min: 100 },
   minRefreshMs: { min: 100 },
   removalHoldMs: { min: 0 },
+  minListRatio: { min: 0, max: 1 },
   timeoutMs: { min: 10, integer: true },
 };
 
@@ -145,7 +166,8 @@ function targetOf(service: string, text: string, type: Settings['type']): DnsTar
  *
  * Use it with Kubernetes headless services (A, AAAA), Consul's DNS or anything that publishes SRV. It learns of
  * changes only at the next look-up and knows nothing of health, zones or restarts: where there is a registry, use
- * that. Of SRV records only those of the best priority are taken; their weights become the instances'.
+ * that. Of SRV records only those of the best priority are taken; their weights become the instances'. Node does not tell
+ * their ttl: the first name server is asked for them directly, and Node where that fails.
  *
  * While the name server fails, the last good list serves, marked stale. A name that is gone, or has no records,
  * counts as an empty list, which is believed after `removalHoldMs`.
@@ -166,12 +188,44 @@ export function dns(options: DnsOptions): Resolver {
     throw new TypeError('dns.services must be an object of URLs');
   const resolved = resolveOptions('dns', dnsDefaults, rest, bounds);
   checkChoice('dns.type', resolved.type, ['A', 'AAAA', 'SRV']);
-  const resolver = resolved.resolver ?? new platform.Resolver({ timeout: resolved.timeoutMs, tries: 2 });
+  const resolver = resolved.resolver ?? queriesOf(resolved);
   const settings: Settings = { ...resolved, resolver };
   const targets = new Map(
     Object.entries(services).map(([service, text]) => [service, targetOf(service, text, resolved.type)]),
   );
   return new DnsResolver(targets, settings);
+}
+
+function useServers(resolver: platform.Resolver, servers: readonly string[]): void {
+  try {
+    resolver.setServers(servers);
+  } catch (cause) {
+    const got = JSON.stringify(servers);
+    throw aboutOption(
+      new TypeError(`dns.nameServers must be IP addresses, with a port or without, got ${got}`, { cause }),
+    );
+  }
+}
+
+/** The platform's queries; those of SRV with the ttl, which it does not tell. */
+function queriesOf({ clock, timeoutMs, nameServers, type }: typeof dnsDefaults): DnsQueries {
+  // With SRV the first try is our own.
+  const given = new platform.Resolver({ timeout: timeoutMs, tries: type === 'SRV' ? 1 : 2 });
+  if (nameServers !== undefined) useServers(given, nameServers);
+  const withTtl = srvLookup({ clock, timeoutMs, nameServers: () => given.getServers() });
+  return {
+    resolve4: (name, options) => given.resolve4(name, options),
+    resolve6: (name, options) => given.resolve6(name, options),
+    resolveSrv: async (name) => {
+      try {
+        return await withTtl(name);
+      } catch (error) {
+        if (isNothingThere(error)) throw error;
+        // The platform knows more ways, such as the next name server.
+        return given.resolveSrv(name);
+      }
+    },
+  };
 }
 
 function unnamed(service: string): Feed {

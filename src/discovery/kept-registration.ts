@@ -2,35 +2,51 @@ import type { Clock } from '../core/clock.js';
 import type { Random } from '../core/random.js';
 import { type Backoff, fullJitterMs } from './backoff.js';
 import { type DiscoveryEvent, reasonOf } from './discovery-event.js';
-import { identityForm, registrationForm } from './discovery-wire.js';
 import type { ServiceInstance } from './instance.js';
 import { Pause } from './pause.js';
+import { NotRegistered, RegistryRefusal } from './refusal.js';
 import type { Registration } from './registrar.js';
-import type { Session } from './session.js';
+
+/** How a step is to be done. */
+export interface Trial {
+  /** Within this it has to end, one way or the other; milliseconds. */
+  readonly timeoutMs: number;
+  /** Whether the process has to stay for the answer: somebody awaits it. */
+  readonly holdsProcess: boolean;
+}
+
+/**
+ * How one instance gets into one kind of registry, stays there and gets out. Each rejects with a {@link
+ * RegistryRefusal} when the registry says no, and with any other error when it says nothing to the purpose.
+ */
+export interface Tenure {
+  /** Writes it, together with whatever makes it expire. Replaces what is there already under its name. */
+  put(trial: Trial): Promise<void>;
+  /** Renews it. Rejects with {@link NotRegistered} when it is gone: then it is put again, at once. */
+  keep(trial: Trial): Promise<void>;
+  /** Takes it out. That it is not there is success, or {@link NotRegistered}. */
+  remove(trial: Trial): Promise<void>;
+}
 
 /** What a {@link KeptRegistration} needs. */
 export interface KeptRegistrationInit {
-  readonly session: Session;
+  readonly tenure: Tenure;
   readonly clock: Clock;
   readonly random: Random;
   readonly renewMs: number;
-  /** How long the first registration and the taking out may take, each over all tries; milliseconds. */
+  /** How long a renewal, the first registration and the taking out may take, these two over all tries; milliseconds. */
   readonly requestTimeoutMs: number;
   readonly tell: (event: DiscoveryEvent) => void;
+  /** Failures in a row after which there is nobody left who was not asked, and a blip is ruled out; 2 if not given. */
+  readonly round?: (() => number) | undefined;
 }
 
 const retries: Backoff = { firstMs: 1_000, maxMs: 15_000 };
 const refusals: Backoff = { firstMs: 5_000, maxMs: 300_000 };
 /** Least time between two tries, whatever the jitter. */
 const gapMs = 100;
-const missing = -404;
 
 type Verdict = 'ok' | 'missing' | 'refused' | 'silent';
-
-interface How {
-  readonly holdsProcess: boolean;
-  readonly timeoutMs?: number;
-}
 
 /** One instance that is being kept in the registry. */
 export class KeptRegistration implements Registration {
@@ -57,9 +73,9 @@ export class KeptRegistration implements Registration {
   }
 
   /**
-   * Registers at the first node that answers, for as long as one request may take; then keeps at it in the background.
+   * Registers with the first that answers, for as long as one request may take; then keeps at it in the background.
    *
-   * @throws Error when a node refuses
+   * @throws Error when the registry refuses
    */
   async start(): Promise<void> {
     const first = this.begin();
@@ -68,10 +84,24 @@ export class KeptRegistration implements Registration {
     this.loop = this.keep();
   }
 
+  /** The registry told, unasked, that it is gone: written anew at once. */
+  gone(reason: string): void {
+    if (this.over || !this.known) return;
+    this.known = false;
+    this.last = 'missing';
+    this.lastReason = reason;
+    this.become('lost');
+    this.pause.wake();
+  }
+
+  private get round(): number {
+    return this.init.round?.() ?? 2;
+  }
+
   private async begin(): Promise<void> {
-    const { clock, session, requestTimeoutMs } = this.init;
+    const { clock, requestTimeoutMs } = this.init;
     const until = clock.now() + requestTimeoutMs;
-    for (let left = session.round; left > 0 && !this.known && !this.over; left--) {
+    for (let left = this.round; left > 0 && !this.known && !this.over; left--) {
       await this.step({ holdsProcess: true, timeoutMs: Math.max(1, until - clock.now()) });
       if (this.last === 'refused') {
         this.over = true;
@@ -89,7 +119,7 @@ export class KeptRegistration implements Registration {
   private async keep(): Promise<void> {
     while (!this.over) {
       await this.pause.wait(this.delayMs());
-      if (!this.over) await this.step({ holdsProcess: false });
+      if (!this.over) await this.step({ holdsProcess: false, timeoutMs: this.init.requestTimeoutMs });
     }
   }
 
@@ -103,18 +133,17 @@ export class KeptRegistration implements Registration {
   }
 
   /** One registration or renewal. Never throws. */
-  private async step(how: How): Promise<void> {
-    this.last = this.known
-      ? await this.post('/discovery/renew', identityForm(this.instance), how)
-      : await this.post('/discovery/register', registrationForm(this.instance), how);
+  private async step(trial: Trial): Promise<void> {
+    const { tenure } = this.init;
+    this.last = await this.tried(() => (this.known ? tenure.keep(trial) : tenure.put(trial)));
     // Nobody registers what is there already: that it is missing is no answer, and must not be followed at once by
     // another try.
     if (this.last === 'missing' && !this.known) this.last = 'refused';
     this.failures = this.last === 'ok' || this.last === 'missing' ? 0 : this.failures + 1;
     if (this.last === 'ok') this.become('registered');
     else if (this.last === 'refused') this.become('refused');
-    else if (this.last === 'missing' || this.failures >= this.init.session.round) this.become('lost');
-    // A node that forgot us, or will not renew what it once took, has to be told everything again; silence says
+    else if (this.last === 'missing' || this.failures >= this.round) this.become('lost');
+    // Who forgot us, or will not renew what it once took, has to be told everything again; silence says
     // nothing.
     if (this.last !== 'silent') this.known = this.last === 'ok';
   }
@@ -126,32 +155,29 @@ export class KeptRegistration implements Registration {
     this.init.tell({ type, service: this.instance.service, reason });
   }
 
-  private async post(path: string, form: URLSearchParams, how: How): Promise<Verdict> {
-    const { session } = this.init;
+  private async tried(run: () => Promise<void>): Promise<Verdict> {
     try {
-      const { code, message } = await session.ask(session.node, { method: 'POST', path, form, ...how });
-      if (code === 0) return 'ok';
-      this.lastReason = `code ${code} ${message}`;
-      return code === missing ? 'missing' : 'refused';
+      await run();
+      return 'ok';
     } catch (error) {
       this.lastReason = reasonOf(error);
-      return 'silent';
+      if (error instanceof NotRegistered) return 'missing';
+      return error instanceof RegistryRefusal ? 'refused' : 'silent';
     }
   }
 
   private async leave(): Promise<void> {
-    const { clock, session, requestTimeoutMs, tell } = this.init;
+    const { clock, tenure, requestTimeoutMs, tell } = this.init;
     const { service } = this.instance;
     this.over = true;
     this.pause.end();
-    // A renewal that is answered with -404 would register anew behind our back: first it has to end.
+    // A renewal that finds the instance gone would register anew behind our back: first it has to end.
     await this.loop;
     this.known = false;
     const until = clock.now() + requestTimeoutMs;
-    for (let left = session.round; left > 0; left--) {
-      const timeoutMs = Math.max(1, until - clock.now());
-      const form = identityForm(this.instance);
-      const verdict = await this.post('/discovery/cancel', form, { holdsProcess: true, timeoutMs });
+    for (let left = this.round; left > 0; left--) {
+      const trial = { holdsProcess: true, timeoutMs: Math.max(1, until - clock.now()) };
+      const verdict = await this.tried(() => tenure.remove(trial));
       if (verdict === 'ok' || verdict === 'missing') return tell({ type: 'deregistered', service });
       if (clock.now() >= until) break;
     }

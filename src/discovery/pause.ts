@@ -17,9 +17,31 @@ export class Pause {
     });
   }
 
-  end(): void {
-    this.over = true;
+  /** Ends the wait under way, if there is one. */
+  wake(): void {
     this.timer?.cancel();
     this.resume?.();
   }
+
+  end(): void {
+    this.over = true;
+    this.wake();
+  }
+}
+
+/** Waits for that long, or until the signal is aborted. */
+export function rest(
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+  ms: number,
+): Promise<void> {
+  if (signal.aborted || ms <= 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = clock.after(ms, end);
+    signal.addEventListener('abort', end);
+  });
 }

@@ -9,6 +9,8 @@ export interface ServiceViewInit {
   readonly clock: Clock;
   /** How long instances are kept that a list leaves out which may be wrong; milliseconds. */
   readonly removalHoldMs: number;
+  /** A list of less than this share of what is shown may be wrong; 0 for none but the empty one. */
+  readonly minListRatio: number;
   /** Told of each snapshot after the listeners. */
   readonly onShow?: (() => void) | undefined;
   /** Told when it became stale or fresh; stale also while nothing is known at all. */
@@ -18,13 +20,20 @@ export interface ServiceViewInit {
 }
 
 /**
+ * Who is away for longer is lost. For less than this whoever lists and cannot follow is away as well, each time between
+ * two tries.
+ */
+const outageMs = 60_000;
+
+/**
  * What is known of one service, and how far a source is believed that may be away or may have lost its memory.
  *
  * A list that leaves nothing out is believed at once, and so is one that leaves out what the same source listed
  * before. But an empty list, and the first after the source was away, may only mean that instances have not registered
- * anew yet: who is left out then is kept until a list names it, for at most `removalHoldMs`, and the view is stale.
- * Otherwise a registry that restarts with an empty memory would take every service down with it, or send all traffic
- * to the first instance that came back.
+ * anew yet; and a list that lost most of what there was, that the source is cut off from them. Who is left out then is
+ * kept until a list names it, for at most `removalHoldMs` and until the source says it again if it failed since, and the
+ * view is stale. Otherwise a registry that restarts
+ * with an empty memory would take every service down with it, or send all traffic to the first instance that came back.
  */
 export class ServiceView {
   private readonly feed: Feed;
@@ -37,6 +46,8 @@ export class ServiceView {
   private timer: Timer | undefined;
   /** Whether the source cannot be asked. */
   private away = false;
+  /** Since when. */
+  private lostMs = 0;
   private stale = false;
 
   constructor(private readonly init: ServiceViewInit) {
@@ -67,12 +78,14 @@ export class ServiceView {
    */
   accept(instances: readonly ServiceInstance[]): boolean {
     const next = [...instances].sort(byId);
+    // A list from an earlier life is no measure: who is in there and not listed now is gone.
+    const known = this.listed !== undefined;
     const changed = this.listed === undefined || !sameInstances(this.listed, next);
     this.listed = next;
     // All at once they rarely leave; and if they do, little harm is done by believing it later.
-    const doubtful = this.doubtful || next.length === 0;
+    const doubtful = this.doubtful || next.length === 0 || (known && this.lostMost(next.length));
     this.doubtful = false;
-    this.away = false;
+    this.comeBack();
     this.settle(next, doubtful);
     return changed;
   }
@@ -84,10 +97,8 @@ export class ServiceView {
   lose(reason: string): void {
     if (this.away) return;
     this.away = true;
+    this.lostMs = this.init.clock.now();
     this.close();
-    // Who is held is not let go for want of a list: it counts from the next one anew.
-    if (this.held.size > 0) this.doubtful = true;
-    this.held = new Map();
     this.show(this.feed.current?.instances ?? [], reason);
   }
 
@@ -103,6 +114,23 @@ export class ServiceView {
     this.timer = undefined;
   }
 
+  /**
+   * Who is held is not let go for want of a list: the time of an outage does not count. Any shorter absence does, and what
+   * had passed before: with a source that is away every now and then, or after each list, the gone would stay for ever.
+   */
+  private comeBack(): void {
+    if (!this.away) return;
+    this.away = false;
+    const { clock, removalHoldMs } = this.init;
+    const awayMs = clock.now() - this.lostMs;
+    if (awayMs <= Math.max(removalHoldMs, outageMs)) return;
+    this.held = new Map([...this.held].map(([id, until]) => [id, until + awayMs]));
+  }
+
+  private lostMost(listed: number): boolean {
+    return listed < (this.feed.current?.instances.length ?? 0) * this.init.minListRatio;
+  }
+
   /** Shows what is listed, and those left out whose time is not over. */
   private settle(listed: readonly ServiceInstance[], doubtful: boolean): void {
     const { clock, removalHoldMs } = this.init;
@@ -112,7 +140,7 @@ export class ServiceView {
     const places = new Set(listed.map(placeOf));
     const held = new Map<string, number>();
     const kept = (this.feed.current?.instances ?? []).filter((instance) => {
-      if (ids.has(instance.id) || places.has(placeOf(instance))) return false;
+      if (ids.has(instance.id) || (instance.hostname !== '' && places.has(placeOf(instance)))) return false;
       // A further doubt moves nothing: with a source that fails every minute the gone would stay for ever.
       const until = this.held.get(instance.id) ?? (doubtful ? now + removalHoldMs : now);
       if (until > now) held.set(instance.id, until);
@@ -124,8 +152,10 @@ export class ServiceView {
       this.show(listed, undefined);
       return;
     }
-    // With the same list: a doubt that came up meanwhile is the next one's.
-    this.timer = clock.after(Math.min(...held.values()) - now, () => this.settle(listed, false));
+    this.timer = clock.after(Math.min(...held.values()) - now, () => {
+      // A source that failed since may be about to name them: its next list decides, or that there is none.
+      if (!this.doubtful) this.settle(listed, false);
+    });
     const all = listed.length + kept.length;
     const what = listed.length === 0 ? 'no instance' : `${listed.length} of ${all} instances`;
     const reason = `the source lists ${what}; the others of the last good list are kept for a while`;

@@ -4,6 +4,7 @@ import { reasonOf } from './discovery-event.js';
 import { type Reply, readNodes, readReply } from './discovery-wire.js';
 import type { NodeRing } from './node-ring.js';
 import type { RegistryReply, RegistryTransport } from './transport.js';
+import { within } from './within.js';
 
 /** What a {@link Session} needs. */
 export interface SessionInit {
@@ -56,43 +57,28 @@ export class Session {
    * @throws Error when it gave none: nothing came, or no envelope, or trouble of its own. The ring has moved on then.
    */
   async ask(node: string, question: Question): Promise<Reply> {
-    const control = question.control ?? new AbortController();
+    const outer = question.control?.signal;
     try {
-      const reply = await this.exchange(node, question, control);
+      const reply = await this.exchange(node, question, outer);
       this.relearn(node);
       return reply;
     } catch (error) {
-      // Who gave up says nothing of the node, unless it was the clock.
-      if (!control.signal.aborted || control.signal.reason instanceof Late) this.init.ring.failed(node);
+      // Who gave up says nothing of the node.
+      if (!outer?.aborted) this.init.ring.failed(node);
       throw new Error(`${node}: ${reasonOf(error)}`, { cause: error });
     }
   }
 
-  private async exchange(node: string, question: Question, control: AbortController): Promise<Reply> {
+  private async exchange(node: string, question: Question, outer?: AbortSignal): Promise<Reply> {
     const { transport, clock, requestTimeoutMs, maxReplyBytes } = this.init;
     const { method, path, form, headers, timeoutMs = requestTimeoutMs, holdsProcess = false } = question;
-    const { signal } = control;
     const url = `${node}${path}${method === 'GET' ? `?${form}` : ''}`;
     const body = method === 'POST' ? form.toString() : undefined;
-    const timer = clock.after(timeoutMs, () =>
-      control.abort(new Late(`no answer within ${Math.ceil(timeoutMs)} ms`)),
+    const reply = await within({ clock, timeoutMs, signal: outer }, (signal) =>
+      transport.send({ method, url, body, headers, maxReplyBytes, signal, holdsProcess }),
     );
-    let off = (): void => undefined;
-    try {
-      const aborted = new Promise<never>((_, reject) => {
-        const listener = (): void => reject(signal.reason);
-        signal.addEventListener('abort', listener);
-        off = () => signal.removeEventListener('abort', listener);
-        if (signal.aborted) listener();
-      });
-      const sent = transport.send({ method, url, body, headers, maxReplyBytes, signal, holdsProcess });
-      const reply = await Promise.race([sent, aborted]);
-      this.localAddress = reply.localAddress ?? this.localAddress;
-      return understand(reply);
-    } finally {
-      timer.cancel();
-      off();
-    }
+    this.localAddress = reply.localAddress ?? this.localAddress;
+    return understand(reply);
   }
 
   /** Asks for the other nodes now and then, on the side: nothing depends on the answer. */
@@ -102,15 +88,12 @@ export class Session {
     this.learnedAt = clock.now();
     const scheme = node.slice(0, node.indexOf('://'));
     const question = { method: 'GET', path: '/discovery/nodes', form: new URLSearchParams() } as const;
-    this.exchange(node, question, new AbortController()).then(
+    this.exchange(node, question).then(
       ({ data }) => ring.learn(readNodes(data, zone).flatMap((address) => nodeUrl(address, scheme))),
       () => undefined,
     );
   }
 }
-
-/** The time of a request ran out: unlike any other abort, that is the node's doing. */
-class Late extends Error {}
 
 function nodeUrl(address: string, scheme: string): string[] {
   const parsed = parseAddress(address.includes('://') ? address : `${scheme}://${address}`);

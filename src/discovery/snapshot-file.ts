@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { readBounded, writeAtomic } from './atomic-file.js';
 import type { ServiceInstance } from './instance.js';
 import { type LosslessJson, parse, stringify } from './lossless-json.js';
 
@@ -54,7 +53,7 @@ function instanceOf(value: LosslessJson, service: string): ServiceInstance {
  * @throws Error when the file cannot be used, be it torn, garbage or foreign; then nothing of it is
  */
 export async function readSnapshot(path: string, env: string): Promise<Snapshot> {
-  const body = await readBounded(path);
+  const body = await readBounded(path, maxBytes);
   if (body === undefined) return new Map();
   const file = fields(parse(body), 'the file');
   if (file['version'] !== version) throw new TypeError(`version is not ${version}`);
@@ -67,39 +66,7 @@ export async function readSnapshot(path: string, env: string): Promise<Snapshot>
   );
 }
 
-async function readBounded(path: string): Promise<string | undefined> {
-  try {
-    const { size } = await stat(path);
-    if (size > maxBytes) throw new RangeError(`it has ${size} bytes, more than ${maxBytes}`);
-    const file = await open(path, 'r');
-    try {
-      return await file.readFile('utf8');
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/**
- * Writes a snapshot so that a reader finds the old one or the new one, never half of one: to a file beside it, to the
- * disk, then renamed. Readable by this user alone, since labels may tell more than others should know.
- */
+/** Writes a snapshot; readers find the old one or the new one. */
 export async function writeSnapshot(path: string, env: string, snapshot: Snapshot): Promise<void> {
-  const beside = `${path}.${randomUUID()}.tmp`;
-  try {
-    const file = await open(beside, 'wx', 0o600);
-    try {
-      await file.writeFile(stringify({ version, env, services: Object.fromEntries(snapshot) }), 'utf8');
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true }).catch(() => undefined);
-    throw error;
-  }
+  await writeAtomic(path, stringify({ version, env, services: Object.fromEntries(snapshot) }));
 }

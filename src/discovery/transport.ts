@@ -22,6 +22,8 @@ export interface RegistryReply {
   readonly body: string;
   /** This end of the connection. */
   readonly localAddress?: string | undefined;
+  /** The other end's wall clock, from the header `date`; milliseconds since 1970, known to the second. */
+  readonly dateMs?: number | undefined;
 }
 
 /** Carries requests to registry nodes. */

@@ -5,6 +5,9 @@ import { outcomeOfStatus } from './status.js';
 /** grpc-js' words for REFUSED_STREAM, by which a server says that it did not look at the call; GOAWAY gives it too. */
 const refused = 'Stream refused by server';
 
+/** Its words for a call for which there was no connection in the end, though one may have refused it unseen before. */
+const unconnected = 'No connection established';
+
 /** Its words for a stream that the peer reset, with a code that says no more than that it will not go on. */
 const reset = 'Call cancelled';
 
@@ -23,8 +26,8 @@ function isLocal({ metadata }: StatusObject): boolean {
  * Whether a call that ended without an answer cannot have been seen by its callee: no connection took it, or the server
  * refused it unseen.
  *
- * grpc-js keeps that to itself; but a call that no connection took has no peer, and names the channel's target instead.
- * Early versions (1.10) name nobody: there such a call counts as seen.
+ * grpc-js keeps that to itself; but a call that no connection took has no peer, and names the channel's target instead, or
+ * says in words that there was none, if one had refused it unseen before.
  *
  * Source: gRPC proposal A6, "Transparent Retries".
  *
@@ -32,7 +35,7 @@ function isLocal({ metadata }: StatusObject): boolean {
  */
 export function wasUnseen(end: StatusObject, peer: string, channel: Channel): boolean {
   if (end.code !== status.UNAVAILABLE || !isLocal(end)) return false;
-  return peer === channel.getTarget() || end.details === refused;
+  return peer === channel.getTarget() || end.details === refused || end.details.startsWith(unconnected);
 }
 
 /** What the end of a call says of its callee. A reset without a status is no answer, though grpc-js calls it CANCELLED. */

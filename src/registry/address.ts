@@ -31,6 +31,11 @@ export function formatAddress(host: string, port: number): string {
 
 const isWildcard = (host: string): boolean => host === '' || host === '0.0.0.0' || host === '::';
 
+/** Whether nobody but this machine can reach it. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d+){3}$/.test(host);
+}
+
 /** Where programs on this machine connect to. */
 export function localAddress({ host, port }: ListenAddress): string {
   return formatAddress(isWildcard(host) ? '127.0.0.1' : host, port);

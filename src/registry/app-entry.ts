@@ -16,6 +16,8 @@ export class AppEntry {
   size = 0;
   /** When the last instance left; monotonic milliseconds. */
   emptiedMs = 0;
+  /** How clients are to spread their calls over zones, as JSON; absent: nobody said. */
+  scheduler: string | undefined;
   private readonly snapshots = new Map<string, Snapshot>();
 
   /**
@@ -62,6 +64,13 @@ export class AppEntry {
     this.snapshots.clear();
   }
 
+  /** Bytes of the lists that are kept. */
+  get listBytes(): number {
+    let bytes = 0;
+    for (const { json } of this.snapshots.values()) bytes += json.length;
+    return bytes;
+  }
+
   /**
    * @param zone - one zone; empty for all
    * @param status - bits of the statuses wanted
@@ -88,7 +97,8 @@ export class AppEntry {
       instances += listed.length;
       return `${JSON.stringify(name)}:[${listed.join(',')}]`;
     });
-    const json = `{"instances":{${zones.join(',')}},"latest_timestamp":${this.latest}}`;
+    const scheduler = this.scheduler === undefined ? '' : `"scheduler":${this.scheduler},`;
+    const json = `{"instances":{${zones.join(',')}},${scheduler}"latest_timestamp":${this.latest}}`;
     return { json: Buffer.from(json), instances, known: names.length > 0 };
   }
 }

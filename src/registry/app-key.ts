@@ -1,3 +1,5 @@
+import type { InstanceId } from './instance-id.js';
+
 /** The app under which a registry lists itself. */
 export const ownAppid = 'infra.discovery';
 
@@ -8,4 +10,9 @@ export const ownAppid = 'infra.discovery';
  */
 export function appKey(env: string, appid: string): string {
   return appid === ownAppid ? ownAppid : `${env.length}:${env}${appid}`;
+}
+
+/** Identity of an instance. No name holds a line break. */
+export function instanceKey({ env, appid, zone, hostname }: InstanceId): string {
+  return `${appKey(env, appid)}\n${zone}\n${hostname}`;
 }

@@ -1,28 +1,16 @@
 import type { Clock } from '../core/clock.js';
+import type { Access } from './access.js';
+import type { Caller } from './caller.js';
+import type { HostNames } from './host-names.js';
 import type { InstanceStore } from './instance-store.js';
 import type { Instant } from './instant.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { RegistryLimits } from './limits.js';
+import type { Tell } from './registry-event.js';
+import type { Replication } from './replication.js';
 import type { Reply } from './reply.js';
+import type { Traffic } from './traffic.js';
 import type { WaitingRoom } from './waiting-room.js';
-
-/** Something that happened, for a log. */
-export interface RegistryEvent {
-  /** What. */
-  readonly name:
-    | 'listening'
-    | 'registered'
-    | 'cancelled'
-    | 'changed'
-    | 'evicted'
-    | 'protecting'
-    | 'late'
-    | 'fault'
-    | 'closing'
-    | 'closed';
-  /** Details, by name. */
-  readonly fields: Readonly<Record<string, string | number | boolean>>;
-}
 
 /** What the endpoints work on. */
 export interface Engine {
@@ -41,7 +29,15 @@ export interface Engine {
   readonly emptyLists: WeakMap<object, number>;
   /** The registry's own address as clients see it, `host:port`, and its zone. */
   readonly self: { address: string; readonly zone: string };
-  readonly tell: (name: RegistryEvent['name'], fields: RegistryEvent['fields']) => void;
+  /** By which names it may be asked; absent: by any. */
+  readonly names: HostNames | undefined;
+  /** Absent: this node has no peers. */
+  readonly replication: Replication | undefined;
+  readonly tell: Tell;
+  readonly access: Access;
+  readonly traffic: Traffic;
+  /** What it holds and did, for Prometheus. */
+  readonly metrics: () => string;
   /** Whether it is going away: polls are not parked any more. */
   closing: boolean;
 }
@@ -52,6 +48,8 @@ export interface Exchange {
   readonly connection: object;
   /** How long the client waits, from the header `x1-bmspy-timeout`; milliseconds. */
   readonly patienceMs: number;
+  /** Who asks; absent: the program that this registry is a part of. */
+  readonly caller: Caller | undefined;
   /** Sends the answer. Never throws; does nothing when the client is gone. */
   answer(reply: Reply): void;
   /** Runs when the client went away before the answer. */

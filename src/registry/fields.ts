@@ -1,4 +1,5 @@
-import type { InstanceId, InstanceStatus } from './instance-record.js';
+import type { InstanceId } from './instance-id.js';
+import type { InstanceStatus } from './instance-record.js';
 import { maxNs } from './instant.js';
 import type { RegistryLimits } from './limits.js';
 import type { Params } from './params.js';

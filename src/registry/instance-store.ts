@@ -1,13 +1,17 @@
+import { resolveOptions } from '../core/options.js';
 import { AppEntry, type Snapshot } from './app-entry.js';
-import { appKey } from './app-key.js';
+import { appKey, instanceKey } from './app-key.js';
+import { compareClaims, freshVersion } from './conflict.js';
+import { type Cancelled, Graves } from './graves.js';
+import type { InstanceId } from './instance-id.js';
 import {
-  type InstanceId,
+  contentOf,
   InstanceRecord,
   type InstanceRegistration,
   type InstanceStatus,
   type StoredInstance,
 } from './instance-record.js';
-import type { Instant } from './instant.js';
+import { clusterNsOf, type Instant, maxNs } from './instant.js';
 import { type RegistryLimitOptions, resolveLimits } from './limits.js';
 import { checkMetadata } from './metadata.js';
 import { badRequest, limitExceeded } from './refused.js';
@@ -36,6 +40,20 @@ export interface InstanceChange {
   readonly stamp?: bigint | undefined;
 }
 
+/** Who is to go. */
+export interface InstanceCancellation extends InstanceId {
+  /** Version of the cancellation, as a peer knows it; nanoseconds. Absent: newer than whatever is stored. */
+  readonly dirty?: bigint | undefined;
+  /** Time since it was cancelled; milliseconds. Absent: it is being cancelled now. */
+  readonly idleMs?: number | undefined;
+}
+
+/**
+ * What became of a registration. `same`: nothing new but that it lives. `kept`: the stored description is newer, and
+ * nothing new but that it lives either. `buried`: it was cancelled, and that is newer.
+ */
+export type Registered = 'added' | 'replaced' | 'same' | 'kept' | 'buried';
+
 /** Which list is asked for. */
 export interface ListQuery {
   /** Deployment environment. */
@@ -56,19 +74,39 @@ export interface InstanceStore {
   readonly apps: number;
   /** Apps that are remembered although their last instance left. */
   readonly emptyApps: number;
+  /** Cancelled instances that are remembered. */
+  readonly cancelled: number;
+  /** Highest change counter of a forgotten app; nanoseconds. */
+  readonly floorNs: bigint;
   /** Lists encoded so far. */
   readonly encodings: number;
+  /** Bytes of encoded lists that are kept. */
+  readonly listBytes: number;
   /**
    * Adds an instance or takes the place of the one with its identity.
    *
-   * @returns what became of it; `kept`: the stored description is newer, nothing changed
    * @throws Refused when the registry or the app is full
    */
-  register(registration: InstanceRegistration, at: Instant): 'added' | 'replaced' | 'kept';
+  register(registration: InstanceRegistration, at: Instant): Registered;
   /** Marks as alive. Changes nothing that anybody waits for. */
   renew(id: InstanceId, at: Instant): StoredInstance | undefined;
-  /** Takes one out. @returns whether it was there */
-  cancel(id: InstanceId, at: Instant, stamp?: bigint): boolean;
+  /** Takes one out. @returns whether it was there, and not newer than that */
+  cancel(cancellation: InstanceCancellation, at: Instant, stamp?: bigint): boolean;
+  /** One instance. */
+  find(id: InstanceId): StoredInstance | undefined;
+  /** One that was cancelled, as long as that is remembered. */
+  findCancelled(id: InstanceId): Cancelled | undefined;
+  /**
+   * An instance lives although it was cancelled: whoever tells of it is believed, in whatever version, and it gets one
+   * above the cancellation, so that nodes that still remember that believe it as well.
+   */
+  lift(id: InstanceId): void;
+  /** All that were cancelled, as long as that is remembered. @param nowMs - monotonic milliseconds */
+  cancellations(nowMs: number): Iterable<Cancelled>;
+  /** Whether a cancellation of that age still counts; one that does not says nothing, whoever tells it. */
+  remembers(sinceCancelledMs: number): boolean;
+  /** Forgets cancellations whose time is over. */
+  expireCancelled(nowMs: number): void;
   /** Takes out several; each app concerned changes once. */
   evict(records: Iterable<StoredInstance>, at: Instant): void;
   /**
@@ -92,8 +130,12 @@ export interface InstanceStore {
   current(query: ListQuery): Snapshot | undefined;
   /** Every instance there is. */
   records(): Iterable<StoredInstance>;
+  /** Change counters of apps to come begin above it: what an earlier process had reached. Nanoseconds. */
+  raiseFloor(floorNs: bigint): void;
   /** Forgets apps that have been empty since before then; monotonic milliseconds. */
   forgetEmptied(beforeMs: number): void;
+  /** Says how clients are to spread their calls over zones: JSON by identity of the app. Apps left out: nothing is said. */
+  schedule(schedulers: ReadonlyMap<string, string>, at: Instant): void;
 }
 
 class Store implements InstanceStore {
@@ -104,11 +146,15 @@ class Store implements InstanceStore {
   private readonly emptied = new Map<string, AppEntry>();
   /** Highest counter of a forgotten app: one that returns goes on above it, whatever the wall clock says. */
   private floor = 0n;
+  private readonly graves: Graves;
+  private schedulers: ReadonlyMap<string, string> = new Map();
 
   constructor(
     private readonly limits: ReturnType<typeof resolveLimits>,
-    private readonly onChange: (key: string) => void,
-  ) {}
+    private readonly init: Omit<typeof instanceStoreDefaults, 'limits'>,
+  ) {
+    this.graves = new Graves(limits.cancelled, init.cancelledMs);
+  }
 
   get apps(): number {
     return this.entries.size - this.emptied.size;
@@ -117,19 +163,54 @@ class Store implements InstanceStore {
     return this.emptied.size;
   }
 
-  register(registration: InstanceRegistration, at: Instant): 'added' | 'replaced' | 'kept' {
-    const key = appKey(registration.env, registration.appid);
+  get listBytes(): number {
+    let bytes = 0;
+    for (const entry of this.entries.values()) bytes += entry.listBytes;
+    return bytes;
+  }
+
+  get cancelled(): number {
+    return this.graves.size;
+  }
+  get floorNs(): bigint {
+    return this.floor;
+  }
+
+  register(given: InstanceRegistration, at: Instant): Registered {
+    const key = appKey(given.env, given.appid);
     const known = this.entries.get(key);
-    const stored = known?.find(registration.zone, registration.hostname);
-    const { dirty, latest } = registration;
-    if (stored !== undefined && dirty !== undefined && dirty < stored.dirtyNs) return 'kept';
+    const stored = known?.find(given.zone, given.hostname);
+    const grave = this.findCancelled(given);
+    const registration = grave?.lifted ? above(grave, given) : given;
+    const refused = this.refuse(registration, stored, grave);
+    if (refused === 'same' || refused === 'kept') {
+      // Whoever heard of it, and in whatever version: it lives.
+      stored?.renew(at, registration.idleMs);
+      known?.forgetSnapshots();
+    }
+    if (refused !== undefined) return refused;
     if (stored === undefined && registration.permanent !== true) this.checkRoom(known);
     const entry = known ?? this.open(key);
-    entry.put(new InstanceRecord(registration, at, stored));
+    entry.put(new InstanceRecord(registration, at, { record: stored, dirtyNs: grave?.dirtyNs }));
     if (stored === undefined && registration.permanent !== true) this.instances++;
     this.emptied.delete(key);
-    this.changed(entry, plausible(latest, at) ?? at.ns);
+    if (grave !== undefined) this.graves.forget(instanceKey(registration));
+    this.changed(entry, plausible(registration.latest, at) ?? clusterNsOf(at));
     return stored === undefined ? 'added' : 'replaced';
+  }
+
+  private refuse(
+    { dirty: dirtyNs, ...said }: InstanceRegistration,
+    stored: InstanceRecord | undefined,
+    grave: Cancelled | undefined,
+  ): 'same' | 'kept' | 'buried' | undefined {
+    if (dirtyNs === undefined) return undefined;
+    const claim = { dirtyNs, cancelled: false, content: contentOf(said) };
+    if (grave && compareClaims(claim, { ...grave, cancelled: true, content: '' }) < 0) return 'buried';
+    if (stored === undefined) return undefined;
+    const order = compareClaims(claim, stored);
+    if (order === 0) return 'same';
+    return order < 0 ? 'kept' : undefined;
   }
 
   renew(id: InstanceId, at: Instant): InstanceRecord | undefined {
@@ -140,13 +221,51 @@ class Store implements InstanceStore {
     return record;
   }
 
-  cancel(id: InstanceId, at: Instant, stamp?: bigint): boolean {
-    const entry = this.entries.get(appKey(id.env, id.appid));
-    const record = entry?.find(id.zone, id.hostname);
+  cancel(cancellation: InstanceCancellation, at: Instant, stamp?: bigint): boolean {
+    const { env, appid, zone, hostname, idleMs = 0 } = cancellation;
+    // Who forgot it would be told of it by who has not, and tell that one in turn: it would never end.
+    if (!this.remembers(idleMs)) return false;
+    const entry = this.entries.get(appKey(env, appid));
+    const record = entry?.find(zone, hostname);
+    const before = this.findCancelled(cancellation)?.dirtyNs;
+    const dirtyNs = cancellation.dirty ?? freshVersion(clusterNsOf(at), record?.dirtyNs, before);
+    if (record && compareClaims({ dirtyNs, cancelled: true, content: '' }, record) < 0) return false;
+    if (before === undefined || dirtyNs > before)
+      this.graves.put(instanceKey(cancellation), {
+        ...{ env, appid, zone, hostname },
+        dirtyNs,
+        sinceMs: at.ms - idleMs,
+      });
     if (entry === undefined || record === undefined) return false;
     this.remove(entry, record, at);
-    this.changed(entry, plausible(stamp, at) ?? 0n);
+    // The original adds one. Behind the clock of the cluster that is not enough for who comes from another node.
+    const clusterNs = clusterNsOf(at);
+    this.changed(entry, plausible(stamp, at) ?? (clusterNs > at.ns ? clusterNs : 0n));
     return true;
+  }
+
+  find(id: InstanceId): InstanceRecord | undefined {
+    return this.entries.get(appKey(id.env, id.appid))?.find(id.zone, id.hostname);
+  }
+
+  findCancelled(id: InstanceId): Cancelled | undefined {
+    return this.graves.size === 0 ? undefined : this.graves.find(instanceKey(id));
+  }
+
+  lift(id: InstanceId): void {
+    this.graves.lift(instanceKey(id));
+  }
+
+  cancellations(nowMs: number): Iterable<Cancelled> {
+    return this.graves.values(nowMs);
+  }
+
+  remembers(sinceCancelledMs: number): boolean {
+    return this.graves.remembers(sinceCancelledMs);
+  }
+
+  expireCancelled(nowMs: number): void {
+    this.graves.expire(nowMs);
   }
 
   evict(records: Iterable<StoredInstance>, at: Instant): void {
@@ -158,7 +277,7 @@ class Store implements InstanceStore {
       this.remove(entry, stored, at);
       touched.add(entry);
     }
-    for (const entry of touched) this.changed(entry, at.ns);
+    for (const entry of touched) this.changed(entry, clusterNsOf(at));
   }
 
   set(change: InstanceChange, at: Instant): void {
@@ -173,7 +292,7 @@ class Store implements InstanceStore {
     }
     if (entry === undefined) throw badRequest('appid: has no instances');
     if (merged.size === 0) return;
-    const stamp = plausible(change.stamp, at) ?? at.ns;
+    const stamp = plausible(change.stamp, at) ?? clusterNsOf(at);
     for (const { hostname, status } of change.hosts) {
       const record = entry.find(change.zone, hostname);
       record?.change(status, merged.get(record) ?? record.metadata, stamp);
@@ -207,12 +326,27 @@ class Store implements InstanceStore {
     for (const entry of this.entries.values()) for (const zone of entry.zones.values()) yield* zone.values();
   }
 
+  raiseFloor(floorNs: bigint): void {
+    if (floorNs > this.floor && floorNs <= maxNs) this.floor = floorNs;
+  }
+
   forgetEmptied(beforeMs: number): void {
     for (const entry of this.emptied.values()) if (entry.emptiedMs < beforeMs) this.forget(entry);
   }
 
+  schedule(schedulers: ReadonlyMap<string, string>, at: Instant): void {
+    this.schedulers = schedulers;
+    for (const [key, entry] of this.entries) {
+      const scheduler = schedulers.get(key);
+      if (entry.scheduler === scheduler) continue;
+      entry.scheduler = scheduler;
+      this.changed(entry, clusterNsOf(at));
+    }
+  }
+
   private open(key: string): AppEntry {
     const entry = new AppEntry(key, this.floor, () => this.encodings++);
+    entry.scheduler = this.schedulers.get(key);
     this.entries.set(key, entry);
     return entry;
   }
@@ -243,24 +377,53 @@ class Store implements InstanceStore {
 
   private changed(entry: AppEntry, stamp: bigint): void {
     entry.bump(stamp);
-    this.onChange(entry.key);
+    this.init.onChange?.(entry.key);
   }
 }
 
 function plausible(stamp: bigint | undefined, at: Instant): bigint | undefined {
-  return stamp !== undefined && stamp > 0n && stamp <= at.ns + aheadNs ? stamp : undefined;
+  return stamp !== undefined && stamp > 0n && stamp <= clusterNsOf(at) + aheadNs ? stamp : undefined;
+}
+
+/** What is told of one that lives although it was cancelled. */
+function above({ dirtyNs }: Cancelled, given: InstanceRegistration): InstanceRegistration {
+  return given.dirty === undefined ? given : { ...given, dirty: freshVersion(given.dirty, dirtyNs) };
 }
 
 /** What an {@link instanceStore} is made of. */
 export interface InstanceStoreOptions {
-  /** Bounds. */
+  /**
+   * Bounds.
+   *
+   * @defaultValue `undefined`: those of {@link registryLimitDefaults}
+   */
   readonly limits?: RegistryLimitOptions | undefined;
-  /** Told the key of each app whose list or counter changed, once per change, after the fact. */
+  /**
+   * Told the key of each app whose list or counter changed, once per change, after the fact.
+   *
+   * @defaultValue `undefined`: nobody is told
+   */
   readonly onChange?: ((key: string) => void) | undefined;
+  /**
+   * How long cancelled instances are remembered; milliseconds, 0 or more. Only who has peers needs it.
+   *
+   * @defaultValue `0`
+   */
+  readonly cancelledMs?: number | undefined;
 }
+
+/** Defaults of {@link InstanceStoreOptions}. */
+export const instanceStoreDefaults = {
+  limits: undefined as RegistryLimitOptions | undefined,
+  /** Nobody is told. */
+  onChange: undefined as ((key: string) => void) | undefined,
+  cancelledMs: 0,
+};
 
 /**
  * Makes an empty store: a pure state machine, told the time.
+ *
+ * Conflicts are decided by the rules of {@link Claim}.
  *
  * Source: `registry/registry.go`, `model/instance.go` of bilibili/discovery. Differs: an app that lost its last
  * instance is remembered, so that the empty list reaches those who missed the push; `set` is all or nothing and moves
@@ -269,5 +432,8 @@ export interface InstanceStoreOptions {
  * @throws TypeError or RangeError for bounds out of range
  */
 export function instanceStore(options: InstanceStoreOptions = {}): InstanceStore {
-  return new Store(resolveLimits(options.limits), options.onChange ?? (() => undefined));
+  const { limits, ...init } = resolveOptions('instanceStore', instanceStoreDefaults, options, {
+    cancelledMs: { min: 0 },
+  });
+  return new Store(resolveLimits(limits), init);
 }

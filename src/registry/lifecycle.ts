@@ -22,7 +22,7 @@ export interface LifecycleOptions {
    */
   readonly maxExpiryMs?: number | undefined;
   /**
-   * Between two sweeps; milliseconds, above 0. Also the time over which the guard counts renewals.
+   * Between two sweeps; milliseconds, above 0. A larger value lets the dead stay for longer after they expired.
    *
    * @defaultValue `60_000`
    */
@@ -85,19 +85,35 @@ export interface Sweep {
 
 /** Takes out what stopped renewing. Told the time. */
 export interface Lifecycle {
-  /** To be told of registrations, cancellations and renewals. */
+  /** To be told of registrations and cancellations. */
   readonly guard: RenewalGuard;
+  /** Silence after which an instance is expired as things are; milliseconds. */
+  readonly allowedMs: number;
+  /** Silence after which it is expired whatever the guard says; milliseconds. */
+  readonly longestMs: number;
+  /** Whether instances that stopped renewing are kept for now: the guard says so, or it is too early to judge. */
+  readonly protecting: boolean;
+  /**
+   * Judges as if the guard protected, for as long as an instance has until it expires: what is known now was not heard
+   * from the instances themselves.
+   */
+  shelter(nowMs: number): void;
   /** To be called once per sweep interval. */
   sweep(at: Instant): Sweep;
 }
 
-/** Every client renews this often, whatever the registry thinks of it. */
-const renewalIntervalMs = 30_000;
+/**
+ * Of the time until expiry, in which everybody who lives is heard of: two renewals of the three that may be missed, a
+ * minute at the defaults.
+ */
+const heardShare = 2 / 3;
 
 class Keeper implements Lifecycle {
   readonly guard: RenewalGuard;
   private sweptMs: number;
   private countedMs: number;
+  private shelteredUntilMs = Number.NEGATIVE_INFINITY;
+  private sheltering = false;
 
   constructor(
     private readonly store: InstanceStore,
@@ -109,22 +125,44 @@ class Keeper implements Lifecycle {
     this.guard = renewalGuard({
       ratio: options.protectRatio,
       minInstances: options.protectMinInstances,
-      renewalsPerTurn: options.sweepIntervalMs / renewalIntervalMs,
     });
+  }
+
+  get longestMs(): number {
+    return this.options.maxExpiryMs;
+  }
+
+  get allowedMs(): number {
+    const { expiryMs, maxExpiryMs } = this.options;
+    return this.protecting ? maxExpiryMs : Math.min(expiryMs, maxExpiryMs);
+  }
+
+  get protecting(): boolean {
+    return this.sheltering || this.guard.protecting;
+  }
+
+  shelter(nowMs: number): void {
+    this.shelteredUntilMs = nowMs + this.options.expiryMs;
+    this.sheltering = true;
   }
 
   sweep(at: Instant): Sweep {
     const { store, options, guard } = this;
     const late = at.ms - this.sweptMs > options.sweepIntervalMs + options.expiryMs / 2;
     this.sweptMs = at.ms;
-    guard.turn();
+    const wasProtecting = guard.protecting;
+    guard.heard(this.heardOf(at.ms));
     if (at.ms - this.countedMs >= options.recountIntervalMs) {
       this.countedMs = at.ms;
       guard.recount(store.instances);
     }
     store.forgetEmptied(at.ms - options.maxExpiryMs);
-    const { protecting } = guard;
-    const allowedMs = protecting ? options.maxExpiryMs : Math.min(options.expiryMs, options.maxExpiryMs);
+    store.expireCancelled(at.ms);
+    // When most are heard of again the last ones still have to renew: until the next sweep, all had the time to.
+    if (wasProtecting && !guard.protecting)
+      this.shelteredUntilMs = Math.max(this.shelteredUntilMs, at.ms + options.sweepIntervalMs);
+    this.sheltering = at.ms < this.shelteredUntilMs;
+    const { allowedMs, protecting } = this;
     const expired: StoredInstance[] = [];
     for (const record of store.records())
       if (!record.permanent && at.ms - record.renewedMs > allowedMs) expired.push(record);
@@ -132,7 +170,16 @@ class Keeper implements Lifecycle {
     const limit = evictionLimit(store.instances, options.keepRatio);
     const evicted = drawVictims(expired, limit, options.random);
     store.evict(evicted, at);
+    guard.evicted(evicted.length);
     return { expired: expired.length, evicted, protecting, late };
+  }
+
+  private heardOf(nowMs: number): number {
+    const sinceMs = nowMs - this.options.expiryMs * heardShare;
+    let heard = 0;
+    for (const { permanent, stale, renewedMs } of this.store.records())
+      if (!permanent && !stale && renewedMs > sinceMs) heard++;
+    return heard;
   }
 }
 
@@ -140,7 +187,8 @@ class Keeper implements Lifecycle {
  * Makes the keeper of a store's instances: expiry, self-protection, eviction in small random batches.
  *
  * Source: `registry/registry.go` and `registry/guard.go` of bilibili/discovery. Differs: small registries are not
- * protected, and a registry that stood still itself judges nobody until the next sweep.
+ * protected, living instances are counted instead of renewals ({@link renewalGuard}), and a registry that stood still
+ * itself judges nobody until the next sweep.
  *
  * @param startMs - monotonic milliseconds at which it begins
  * @throws TypeError or RangeError for options that are out of range

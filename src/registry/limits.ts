@@ -24,6 +24,26 @@ export interface RegistryLimitOptions {
    */
   readonly emptyApps?: number | undefined;
   /**
+   * Cancelled instances that a node with peers remembers for an hour and some minutes, so that no copy that a peer kept
+   * brings them back; a whole number, 1 or more. The oldest is forgotten first.
+   *
+   * @defaultValue `20_000`
+   */
+  readonly cancelled?: number | undefined;
+  /**
+   * Writes that wait for one peer; a whole number, 1 or more. Of several about one instance only the newest is kept. The
+   * oldest is dropped first, and made good by the next comparison.
+   *
+   * @defaultValue `20_000`
+   */
+  readonly peerQueue?: number | undefined;
+  /**
+   * Nodes that are followed as peers; a whole number, 1 or more.
+   *
+   * @defaultValue `32`
+   */
+  readonly peers?: number | undefined;
+  /**
    * Polls that wait at once; a whole number, 1 or more. Further ones are refused with -509, upon which clients pause
    * for a second; an early -304 would make them ask again at once.
    *
@@ -48,6 +68,14 @@ export interface RegistryLimitOptions {
    * @defaultValue `16_000`
    */
   readonly connections?: number | undefined;
+  /**
+   * Requests that one client may send per second, with one second's worth at once after a rest; above 0. A client is
+   * an IPv4 address or an IPv6 network of 64 bits, so one that stands for many, as behind a proxy, needs a larger value.
+   * Further ones are refused with -509. Peers count as well: nodes of the original send one for each renewal.
+   *
+   * @defaultValue `Infinity`
+   */
+  readonly requestsPerSecond?: number | undefined;
   /**
    * Bytes of a request's body; a whole number, 1 or more.
    *
@@ -97,10 +125,14 @@ export const registryLimitDefaults = {
   instances: 20_000,
   instancesPerApp: 5_000,
   emptyApps: 1_000,
+  cancelled: 20_000,
+  peerQueue: 20_000,
+  peers: 32,
   parkedPolls: 10_000,
   watches: 200_000,
   appsPerRequest: 500,
   connections: 16_000,
+  requestsPerSecond: Number.POSITIVE_INFINITY,
   bodyBytes: 262_144,
   urlBytes: 65_536,
   nameLength: 255,
@@ -118,10 +150,14 @@ const bounds: Bounds<RegistryLimits> = {
   instances: count,
   instancesPerApp: count,
   emptyApps: count,
+  cancelled: count,
+  peerQueue: count,
+  peers: count,
   parkedPolls: count,
   watches: count,
   appsPerRequest: count,
   connections: count,
+  requestsPerSecond: { above: 0, infinite: true },
   bodyBytes: count,
   urlBytes: { min: 1024, integer: true },
   nameLength: count,

@@ -4,6 +4,8 @@ export const codes = {
   /** A poll that waited and saw no change. */
   notModified: -304,
   badRequest: -400,
+  /** No token, or none that is known; `Unauthorized` in kratos' code table. */
+  unauthorized: -401,
   notFound: -404,
   /** Replicated renewal: the copy here is newer. */
   conflict: -409,

@@ -1,56 +1,39 @@
-import type { Server } from 'node:http';
-import { hostname as machineName } from 'node:os';
 import type { Timer } from '../core/clock.js';
+import type { RegistryReply } from '../discovery/transport.js';
 import {
   advertised,
   formatAddress,
+  isLoopback,
   type ListenAddress,
   localAddress,
   parseListenAddress,
 } from './address.js';
-import { ownAppid } from './app-key.js';
-import type { Engine, RegistryEvent } from './engine.js';
-import { httpFront } from './http-front.js';
+import type { Engine } from './engine.js';
+import { toldIdleMs } from './entries.js';
+import { hostNames } from './host-names.js';
+import { type FrontServer, httpFront } from './http-front.js';
 import { type InstanceStore, instanceStore } from './instance-store.js';
 import { instantOf } from './instant.js';
 import { type Lifecycle, lifecycle } from './lifecycle.js';
 import { resolveLimits } from './limits.js';
+import { metricsText } from './metrics-text.js';
+import { ownRegistration } from './own-registration.js';
+import type { Tell } from './registry-event.js';
 import {
   type RegistryOptions,
   type ResolvedRegistryOptions,
   resolveRegistryOptions,
 } from './registry-options.js';
+import type { RegistryAddress, RegistryStats } from './registry-stats.js';
+import type { Replication } from './replication.js';
+import { replicationOf } from './replication-of.js';
+import { runLocally } from './run-route.js';
+import { SchedulerFolder } from './scheduler-folder.js';
+import { Security } from './security.js';
+import { decodeSnapshot, encodeSnapshot, type Restored } from './snapshot.js';
+import { SnapshotKeeper } from './snapshot-keeper.js';
+import { Traffic } from './traffic.js';
 import { type WaitingRoom, waitingRoom } from './waiting-room.js';
-
-/** Where a registry is to be found. */
-export interface RegistryAddress extends ListenAddress {
-  /** `http://host:port` for programs on this machine. */
-  readonly url: string;
-  /** `http://host:port` as clients are told it. */
-  readonly advertisedUrl: string;
-}
-
-/** What a registry holds at the moment. */
-export interface RegistryStats {
-  /** Instances, the registry itself not counted. */
-  readonly instances: number;
-  /** Apps that have instances, the registry itself counted. */
-  readonly apps: number;
-  /** Apps remembered although their last instance left. */
-  readonly emptyApps: number;
-  /** Polls that wait. */
-  readonly parkedPolls: number;
-  /** Apps that waiting polls watch, summed over polls. */
-  readonly watches: number;
-  /** Lists encoded so far: one per change and form, however many are sent it. */
-  readonly encodings: number;
-  /** Renewals expected per sweep interval. */
-  readonly expectedRenewals: number;
-  /** Renewals seen in the last full one. */
-  readonly seenRenewals: number;
-  /** Whether instances that stopped renewing are kept. */
-  readonly protecting: boolean;
-}
 
 /** A registry in this process. */
 export interface RegistryServer {
@@ -60,6 +43,13 @@ export interface RegistryServer {
   close(): Promise<void>;
   /** What it holds. */
   stats(): RegistryStats;
+  /**
+   * Answers one request of the protocol without a socket: for tests, simulations, and programs that embed it.
+   *
+   * @param path - `/discovery/fetch`
+   * @param form - its parameters, of a query or a body
+   */
+  ask(method: 'GET' | 'POST', path: string, form: URLSearchParams): Promise<RegistryReply>;
 }
 
 function lifecycleOf(store: InstanceStore, options: ResolvedRegistryOptions): Lifecycle {
@@ -78,44 +68,89 @@ class EmbeddedRegistry implements RegistryServer {
   private readonly room: WaitingRoom = waitingRoom();
   private readonly store: InstanceStore;
   private readonly lifecycle: Lifecycle;
+  private readonly replication: Replication | undefined;
+  private readonly snapshot: SnapshotKeeper | undefined;
   private readonly engine: Engine;
-  private readonly server: Server;
+  private readonly security: Security;
+  private readonly schedulers: SchedulerFolder | undefined;
+  private readonly server: FrontServer;
   private sweeping: Timer | undefined;
+  private prepared: Promise<void> | undefined;
   private closed: Promise<void> | undefined;
 
   constructor(private readonly options: ResolvedRegistryOptions) {
-    const { clock, limits: given, zone } = options;
-    const limits = resolveLimits(given);
+    const { clock, limits: given, zone, peers, maxExpiryMs, sweepIntervalMs } = options;
     this.listenAt = parseListenAddress(options.listen);
     // Only to be refused now rather than once it listens.
     advertised(options.advertise, this.listenAt);
-    this.store = instanceStore({ limits: given, onChange: (key) => this.room.wake(key) });
+    const tell: Tell = (name, fields) => this.tell(name, fields);
+    this.store = instanceStore({
+      limits: given,
+      onChange: (key) => this.changed(key),
+      // Two sweeps longer than any node may list an instance that does not renew.
+      cancelledMs: peers === undefined ? 0 : maxExpiryMs + 2 * sweepIntervalMs,
+    });
     this.lifecycle = lifecycleOf(this.store, options);
+    this.security = new Security(options, tell);
+    const { transport } = this.security;
+    this.replication = replicationOf({
+      options,
+      store: this.store,
+      lifecycle: this.lifecycle,
+      transport,
+      tell,
+    });
+    this.schedulers = this.schedulersOf(options.schedulers, tell);
+    this.snapshot = this.keeperOf(options.snapshot, tell);
     this.engine = {
       store: this.store,
       lifecycle: this.lifecycle,
       room: this.room,
-      limits,
+      limits: resolveLimits(given),
       clock,
-      now: () => instantOf(clock),
+      now: () => this.replication?.now() ?? instantOf(clock),
       pollParkMs: options.pollParkMs,
       emptyListGapMs: options.emptyListGapMs,
       emptyLists: new WeakMap(),
       self: { address: options.listen, zone },
-      tell: (name, fields) => this.tell(name, fields),
+      names: isLoopback(this.listenAt.host) ? hostNames(options.advertise) : undefined,
+      replication: this.replication,
+      tell,
+      access: this.security.access,
+      traffic: new Traffic(),
+      metrics: () => this.metrics(),
       closing: false,
     };
-    this.server = httpFront(this.engine, options.requestTimeoutMs);
+    const { requestTimeoutMs } = options;
+    this.server = httpFront(this.engine, { requestTimeoutMs, tls: this.security.tls?.settings });
   }
 
   async listen(): Promise<RegistryAddress> {
     if (this.engine.closing) throw new Error('this registry is closed');
     if (this.server.listening) throw new Error('this registry listens already');
+    // Once, although it may have to be called again because the address was in use.
+    this.prepared ??= this.prepare();
+    await this.prepared;
+    this.checkOpen();
     await this.bind(this.listenAt);
+    if (this.engine.closing) this.server.close();
+    this.checkOpen();
     this.server.on('error', (error) => this.tell('fault', { error: String(error) }));
     const bound = this.server.address();
     const { host, port } = this.listenAt;
     return this.begin({ host, port: typeof bound === 'object' && bound !== null ? bound.port : port });
+  }
+
+  private async prepare(): Promise<void> {
+    const restored = await this.snapshot?.load();
+    if (this.engine.closing) return;
+    this.restore(restored);
+    this.snapshot?.begin();
+    await this.schedulers?.begin();
+  }
+
+  private checkOpen(): void {
+    if (this.engine.closing) throw new Error('this registry was closed before it listened');
   }
 
   close(): Promise<void> {
@@ -125,7 +160,8 @@ class EmbeddedRegistry implements RegistryServer {
 
   stats(): RegistryStats {
     const { store, room } = this;
-    const { expected, seen, protecting } = this.lifecycle.guard;
+    const { guard, protecting } = this.lifecycle;
+    const { expected, seen } = guard;
     return {
       instances: store.instances,
       apps: store.apps,
@@ -133,10 +169,74 @@ class EmbeddedRegistry implements RegistryServer {
       parkedPolls: room.size,
       watches: room.watches,
       encodings: store.encodings,
+      listBytes: store.listBytes,
       expectedRenewals: expected,
       seenRenewals: seen,
       protecting,
+      stale: [...store.records()].filter(({ stale }) => stale).length,
+      cancelled: store.cancelled,
+      synced: this.replication?.synced ?? true,
+      clockAheadMs: this.replication?.time.aheadMs ?? 0,
+      node: this.replication?.node ?? '',
+      peers: this.replication?.states() ?? [],
     };
+  }
+
+  ask(method: 'GET' | 'POST', path: string, form: URLSearchParams): Promise<RegistryReply> {
+    return runLocally(this.engine, { method, path, form });
+  }
+
+  private changed(key: string): void {
+    this.room.wake(key);
+    this.replication?.changed(key);
+    this.snapshot?.changed();
+  }
+
+  private metrics(): string {
+    return metricsText({
+      stats: this.stats(),
+      traffic: this.engine.traffic,
+      memory: process.memoryUsage(),
+    });
+  }
+
+  private schedulersOf(path: string | undefined, tell: Tell): SchedulerFolder | undefined {
+    if (path === undefined) return undefined;
+    const onChange = (schedulers: ReadonlyMap<string, string>): void => {
+      this.store.schedule(schedulers, this.engine.now());
+      tell('scheduler', { apps: schedulers.size });
+    };
+    return new SchedulerFolder({ path, clock: this.options.clock, tell, onChange });
+  }
+
+  private keeperOf(path: string | undefined, tell: Tell): SnapshotKeeper | undefined {
+    if (path === undefined) return undefined;
+    const { clock, limits, maxExpiryMs } = this.options;
+    const context = () => ({ limits: resolveLimits(limits), at: this.engine.now(), idleMsOf: toldIdleMs });
+    return new SnapshotKeeper({
+      ...{ path, clock, tell },
+      encode: () => encodeSnapshot(this.store, this.engine.now()),
+      decode: (text) => decodeSnapshot(text, context(), maxExpiryMs),
+    });
+  }
+
+  private restore(restored: Restored | undefined): void {
+    if (restored === undefined) return;
+    const { records, floorNs, skipped } = restored;
+    const { store, engine } = this;
+    store.raiseFloor(floorNs);
+    // Clients could not renew while it was away: from now on they have as long as always.
+    this.lifecycle.shelter(engine.now().ms);
+    let taken = 0;
+    for (const record of records)
+      try {
+        store.register({ ...record, stale: true }, engine.now());
+        this.lifecycle.guard.added();
+        taken++;
+      } catch {
+        // Smaller bounds than before the restart.
+      }
+    this.tell('restored', { instances: taken, skipped: skipped + records.length - taken });
   }
 
   private bind({ host, port }: ListenAddress): Promise<void> {
@@ -158,25 +258,15 @@ class EmbeddedRegistry implements RegistryServer {
     const { zone, region, env, advertise } = this.options;
     const { host, port } = advertised(advertise, bound);
     const address = formatAddress(host, port);
+    const { scheme } = this.security;
     this.engine.self.address = address;
-    this.store.register(
-      {
-        env,
-        appid: ownAppid,
-        zone,
-        region,
-        hostname: `${machineName()}-${bound.port}`,
-        addrs: [`http://${address}`],
-        version: '',
-        status: 1,
-        metadata: new Map(),
-        permanent: true,
-      },
-      this.engine.now(),
-    );
+    const own = ownRegistration(this.options, { address, scheme });
+    if (this.replication) this.replication.begin(own, address);
+    else this.store.register(own, this.engine.now());
     this.scheduleSweep();
+    if ('setSecureContext' in this.server) this.security.follow(this.server);
     this.tell('listening', { address: formatAddress(bound.host, bound.port), region, zone, env });
-    return { ...bound, url: `http://${localAddress(bound)}`, advertisedUrl: `http://${address}` };
+    return { ...bound, url: `${scheme}://${localAddress(bound)}`, advertisedUrl: `${scheme}://${address}` };
   }
 
   private scheduleSweep(): void {
@@ -187,7 +277,7 @@ class EmbeddedRegistry implements RegistryServer {
   }
 
   private sweep(): void {
-    const before = this.lifecycle.guard.protecting;
+    const before = this.lifecycle.protecting;
     const { expired, evicted, protecting, late } = this.lifecycle.sweep(this.engine.now());
     for (const { env, appid, zone, hostname } of evicted)
       this.tell('evicted', { env, appid, zone, hostname });
@@ -200,8 +290,12 @@ class EmbeddedRegistry implements RegistryServer {
     const { server, engine } = this;
     engine.closing = true;
     this.sweeping?.cancel();
+    this.security.close();
+    this.schedulers?.close();
     this.tell('closing', { parkedPolls: this.room.size });
     this.room.clear();
+    if (this.replication || this.snapshot)
+      await Promise.all([this.replication?.close(), this.snapshot?.close()]);
     await new Promise<void>((resolve) => {
       const cut = engine.clock.after(this.options.closeTimeoutMs, () => server.closeAllConnections());
       // Also calls back, with an error, when it never listened: closed is closed.
@@ -213,21 +307,22 @@ class EmbeddedRegistry implements RegistryServer {
     this.tell('closed', {});
   }
 
-  private tell(name: RegistryEvent['name'], fields: RegistryEvent['fields']): void {
+  private readonly tell: Tell = (name, fields) => {
     try {
       this.options.onEvent?.({ name, fields });
     } catch {
       // A log that fails must not fail a registration.
     }
-  }
+  };
 }
 
 /**
- * Makes a registry that speaks the HTTP protocol of bilibili/discovery: in memory, one node, for development, tests and
- * small fleets.
+ * Makes a registry that speaks the HTTP protocol of bilibili/discovery: one node alone, or with `peers` a cluster that
+ * goes on when nodes fail or cannot reach each other. Nodes of the original can be among them.
  *
- * Not for where the registry itself must survive the loss of its machine: there is no replication. Clients keep their
- * last list while it is away and register again within 30 s of its return.
+ * What is registered is in memory; `snapshot` keeps it over a restart of a node alone. While all nodes are away clients
+ * keep their last list, and register again within 30 s of a return. Not a store for anything else: when nodes cannot
+ * reach each other each takes writes, and what was written later prevails.
  *
  * @throws TypeError for an unknown option or a wrong type, RangeError for one out of range
  * @example

@@ -20,8 +20,31 @@ export function withData(code: Code, ...data: readonly (string | Buffer)[]): Rep
   return { code, status: 200, parts: [`{"code":${code},"message":"${code}","ttl":1,"data":`, ...data, '}'] };
 }
 
-/** Data and what was not found, without ttl: what the original answers to `/polls`. */
+/** Replies that consist of one list, by that list: thousands wait for the same, and it is compressed for all of them once. */
+const shared = { data: new WeakMap<Buffer, Reply>(), changes: new WeakMap<Buffer, Reply>() };
+
+function share(known: WeakMap<Buffer, Reply>, list: Buffer, make: () => Reply): Reply {
+  let reply = known.get(list);
+  if (reply === undefined) {
+    reply = make();
+    known.set(list, reply);
+  }
+  return reply;
+}
+
+/** One list as data; for each list the same reply. */
+export function listReply(list: Buffer): Reply {
+  return share(shared.data, list, () => withData(codes.ok, list));
+}
+
+/** Data and what was not found, without ttl: what the original answers to `/polls`. A list is of one app. */
 export function changes(lists: ReadonlyMap<string, Buffer>, missing: readonly string[]): Reply {
+  const [only] = lists.values();
+  if (only === undefined || lists.size > 1 || missing.length > 0) return changesOf(lists, missing);
+  return share(shared.changes, only, () => changesOf(lists, missing));
+}
+
+function changesOf(lists: ReadonlyMap<string, Buffer>, missing: readonly string[]): Reply {
   const parts: (string | Buffer)[] = [`{"code":0,"message":"0","data":`, ...listsByApp(lists)];
   parts.push(`,"error":{"-404":${missing.length === 0 ? 'null' : JSON.stringify(missing)}}}`);
   return { code: codes.ok, status: 200, parts };

@@ -5,6 +5,8 @@ export type Body = { readonly text: string } | 'too large' | 'gone';
 
 /** A body up to this many times the bound is read to its end, and thrown away: who is cut while sending may not see the answer. */
 const patience = 4;
+/** Or up to so many bytes, more than any node tells another at once. */
+const patientBytes = 1024 * 1024;
 
 /**
  * Reads a body into memory, up to a bound. One that never ends is the server's `requestTimeout`'s to end.
@@ -12,8 +14,8 @@ const patience = 4;
  * @param maxBytes - beyond it nothing is kept
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Body> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes * patience)
-    return Promise.resolve('too large');
+  const readBytes = Math.max(maxBytes * patience, patientBytes);
+  if (Number(request.headers['content-length'] ?? 0) > readBytes) return Promise.resolve('too large');
   return new Promise((resolve) => {
     let chunks: Buffer[] = [];
     let bytes = 0;
@@ -21,7 +23,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bo
       bytes += chunk.length;
       if (bytes <= maxBytes) chunks.push(chunk);
       else chunks = [];
-      if (bytes > maxBytes * patience) resolve('too large');
+      if (bytes > readBytes) resolve('too large');
     });
     request.once('end', () =>
       resolve(bytes > maxBytes ? 'too large' : { text: Buffer.concat(chunks).toString('utf8') }),

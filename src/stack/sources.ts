@@ -7,6 +7,7 @@ import type { Registry } from '../discovery/registrar.js';
 import type { Resolver } from '../discovery/resolver.js';
 import { staticEndpoints } from '../discovery/static.js';
 import type { AppOptions } from './app-options.js';
+import { warnOfLostRegistration } from './warnings.js';
 
 /** Where an app finds services and registers itself. */
 export interface Sources {
@@ -45,6 +46,7 @@ function discoveryOf(
   { bus, clock, random }: SourcesParts,
 ): Registry {
   const { zone, env, region, service } = options;
+  let warned = false;
   return discovery({
     nodes,
     zone,
@@ -56,6 +58,10 @@ function discoveryOf(
       const { type, reason, service: about = service } = event;
       // The stacks tell these themselves, of every kind of resolver.
       if (type === 'stale' || type === 'fresh') return;
+      if (type === 'lost' && !warned && !bus.has('registry')) {
+        warned = true;
+        warnOfLostRegistration(about, reason);
+      }
       if (type !== 'fault') bus.emit('registry', { service: about, type, reason });
       if (type !== 'refused' && type !== 'fault') return;
       const error = new Error(`${about}: ${type}, ${reason ?? 'no reason given'}`);

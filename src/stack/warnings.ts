@@ -6,6 +6,14 @@ export function warnOfMismatch(): void {
   if (mismatch !== undefined) process.emitWarning(mismatch, { code: 'KEELSON_OTEL_API' });
 }
 
+/** A service that nobody can find answers nobody, and nothing else says so. */
+export function warnOfLostRegistration(service: string, reason: string | undefined): void {
+  process.emitWarning(
+    `app "${service}" is not registered: nobody confirms it (${reason ?? 'no reason given'}); it goes on trying, and tells by app.events.on('registry', …)`,
+    { code: 'KEELSON_REGISTRY' },
+  );
+}
+
 /** A server that was forgotten works, without limits, deadlines and traces: nobody would notice before it matters. */
 export function warnOfUngoverned(service: string): void {
   process.emitWarning(

@@ -3,11 +3,14 @@ import http from 'node:http';
 import { createRegistry, type RegistryServer } from 'keelson/registry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-// Speaks the HTTP protocol of bilibili/discovery to any server: `KEELSON_CONFORMANCE_URL=http://127.0.0.1:7171`, else to
-// our own. The first part holds for the original as well (run against its commit 1e12d5c); the second is where ours
-// is better on purpose, and is left out for servers that are not ours.
+// Speaks the HTTP protocol of bilibili/discovery to any server, `npm run conformance:registry -- http://127.0.0.1:7171`,
+// else to our own. The first part holds for the original as well (run against its commit 1e12d5c). The second is where
+// ours is better on purpose: in a server that is not ours what differs there is listed by name, and is no failure.
 
 const given = process.env['KEELSON_CONFORMANCE_URL'];
+const ours = given === undefined || process.env['KEELSON_CONFORMANCE_OURS'] === '1';
+const token = process.env['KEELSON_CONFORMANCE_TOKEN'];
+const differences: string[] = [];
 const keepAlive = new http.Agent({ keepAlive: true });
 let registry: RegistryServer | undefined;
 let base = given ?? '';
@@ -20,6 +23,10 @@ beforeAll(async () => {
 afterAll(async () => {
   keepAlive.destroy();
   await registry?.close();
+  if (differences.length > 0)
+    process.stdout.write(
+      `\nKnown differences of ${base}:\n${differences.map((one) => `  - ${one}\n`).join('')}`,
+    );
 });
 
 interface Answer {
@@ -47,7 +54,11 @@ interface Call {
   readonly signal?: AbortSignal;
 }
 
-function send(path: string, { method = 'GET', body, headers = {}, signal }: Call = {}): Promise<Answer> {
+function send(
+  path: string,
+  { method = 'GET', body, headers: more = {}, signal }: Call = {},
+): Promise<Answer> {
+  const headers = { ...more, ...(token && { authorization: `Bearer ${token}` }) };
   return new Promise((resolve, reject) => {
     const options = { method, headers, agent: keepAlive, ...(signal && { signal }) };
     const request = http.request(new URL(path, base), options, (response) => {
@@ -104,7 +115,8 @@ const watch = (appid: string | readonly string[], since: string | readonly strin
   ...more,
 });
 const soon = { 'x1-bmspy-timeout': '200' };
-const later = { 'x1-bmspy-timeout': '8000' };
+/** So long that what wakes a poll comes before; in a server that is not ours some of it never comes. */
+const later = { 'x1-bmspy-timeout': ours ? '8000' : '3000' };
 
 async function latestOf(appid: string): Promise<string> {
   return (await get('fetch', { env, appid, status: 3 })).json.data.latest_timestamp;
@@ -286,6 +298,17 @@ describe('cancel', () => {
       ttl: 1,
       data: null,
     });
+  });
+});
+
+describe('an app that returns', () => {
+  it('has a counter that moved on', async () => {
+    const appid = fresh();
+    await post('register', instance(appid));
+    const before = await latestOf(appid);
+    await post('cancel', id(appid));
+    await post('register', instance(appid));
+    expect(BigInt(await latestOf(appid))).toBeGreaterThan(BigInt(before) + 1n);
   });
 });
 
@@ -501,23 +524,45 @@ describe('the registry itself', () => {
   });
 });
 
-describe.runIf(given === undefined || process.env['KEELSON_CONFORMANCE_OURS'] === '1')(
-  'beyond the original',
-  () => {
-    it('finds the registry under every env', async () => {
+/** @param bug - what is known of servers that differ */
+function beyond(name: string, bug: string, run: () => Promise<void>): void {
+  it(name, async (context) => {
+    if (ours) return await run();
+    try {
+      await run();
+    } catch {
+      differences.push(`${name}: ${bug}`);
+      context.skip(`known difference: ${bug}`);
+    }
+  });
+}
+
+describe('beyond the original', () => {
+  beyond(
+    'finds the registry under every env',
+    "clients of another env than the registry's wait for ever",
+    async () => {
       for (const anyEnv of ['prod', 'uat', fresh()]) {
-        const { json } = await get('polls', { ...watch('infra.discovery', '0'), env: anyEnv });
+        const { json } = await get('polls', { ...watch('infra.discovery', '0'), env: anyEnv }, later);
         const zones = Object.values(json.data['infra.discovery'].instances) as { addrs: string[] }[][];
         expect(zones[0]?.[0]?.addrs).toEqual([base]);
       }
-    });
+    },
+  );
 
-    it('lets nobody else be the registry', async () => {
+  beyond(
+    'lets nobody else be the registry',
+    'whoever registers as infra.discovery is given to clients as a node',
+    async () => {
       expect((await post('register', instance('infra.discovery'))).json.code).toBe(-400);
       expect((await post('cancel', id('infra.discovery'))).json.code).toBe(-400);
-    });
+    },
+  );
 
-    it('pushes an empty list when the last instance leaves, and tells those who missed it', async () => {
+  beyond(
+    'pushes an empty list when the last instance leaves, and tells those who missed it',
+    'the leaving of the last instance wakes nobody (discovery#29)',
+    async () => {
       const appid = fresh();
       await post('register', instance(appid));
       const before = await latestOf(appid);
@@ -530,18 +575,13 @@ describe.runIf(given === undefined || process.env['KEELSON_CONFORMANCE_OURS'] ==
       expect(missed.json.data[appid]).toEqual(json.data[appid]);
       const known = await get('polls', watch(appid, json.data[appid].latest_timestamp), soon);
       expect(known.json.code).toBe(-304);
-    });
+    },
+  );
 
-    it('moves the counter of a returning app on', async () => {
-      const appid = fresh();
-      await post('register', instance(appid));
-      const before = await latestOf(appid);
-      await post('cancel', id(appid));
-      await post('register', instance(appid));
-      expect(BigInt(await latestOf(appid))).toBeGreaterThan(BigInt(before) + 1n);
-    });
-
-    it('tells a change of status to those who poll, and to those who poll later', async () => {
+  beyond(
+    'tells a change of status to those who poll, and to those who poll later',
+    '/set does not move the counter: who does not wait at that instant misses it',
+    async () => {
       const appid = fresh();
       await post('register', instance(appid));
       const before = await latestOf(appid);
@@ -549,16 +589,20 @@ describe.runIf(given === undefined || process.env['KEELSON_CONFORMANCE_OURS'] ==
       await post('set', { zone: 'z1', env, appid, hostname: 'h1', status: 2 });
       expect((await answer).json.data[appid].instances).toEqual({ z1: [] });
       expect((await get('polls', watch(appid, before), later)).json.code).toBe(0);
-    });
+    },
+  );
 
-    it('changes all hosts or none', async () => {
-      const appid = fresh();
-      await post('register', instance(appid));
-      await post('set', { zone: 'z1', env, appid, hostname: ['h1', 'none'], status: [2, 2] });
-      expect((await get('fetch', { env, appid, status: 3 })).json.data.instances.z1[0].status).toBe(1);
-    });
+  beyond('changes all hosts or none', '/set stops half-way at the first unknown host', async () => {
+    const appid = fresh();
+    await post('register', instance(appid));
+    await post('set', { zone: 'z1', env, appid, hostname: ['h1', 'none'], status: [2, 2] });
+    expect((await get('fetch', { env, appid, status: 3 })).json.data.instances.z1[0].status).toBe(1);
+  });
 
-    it('tells two polls of one host apart', async () => {
+  beyond(
+    'tells two polls of one host apart',
+    "polls are told apart by hostname alone, and take each other's answers",
+    async () => {
       const [one, two] = [fresh(), fresh()];
       for (const appid of [one, two]) await post('register', instance(appid));
       const first = await parked(one, await latestOf(one));
@@ -566,55 +610,71 @@ describe.runIf(given === undefined || process.env['KEELSON_CONFORMANCE_OURS'] ==
       await post('register', instance(one));
       expect(Object.keys((await first.answer).json.data)).toEqual([one]);
       expect(Object.keys((await both.answer).json.data)).toEqual([one]);
-    });
+    },
+  );
 
-    it('tells apart apps whose names join to the same', async () => {
-      const tail = randomUUID();
-      await post('register', instance('a', { env: `b-${tail}` }));
-      const { json } = await get('fetch', { env: tail, appid: 'a-b', status: 3 });
-      expect(json.code).toBe(-404);
-    });
+  beyond('tells apart apps whose names join to the same', 'app and env are joined by a hyphen', async () => {
+    const tail = randomUUID();
+    await post('register', instance('a', { env: `b-${tail}` }));
+    const { json } = await get('fetch', { env: tail, appid: 'a-b', status: 3 });
+    expect(json.code).toBe(-404);
+  });
 
-    it('splits addrs at commas where another address begins', async () => {
+  beyond(
+    'splits addrs at commas where another address begins',
+    'addresses that its own nodes join by commas stay one (discovery#86)',
+    async () => {
       const appid = fresh();
       const addrs = ['http://a:1,grpc://b:2', 'http://c:3/?x=1,2'];
       await post('register', instance(appid, { addrs }));
       const { json } = await get('fetch', { env, appid, status: 1 });
       expect(json.data.instances.z1[0].addrs).toEqual(['http://a:1', 'grpc://b:2', 'http://c:3/?x=1,2']);
-    });
+    },
+  );
 
-    it('takes the lists of a poll joined by commas, as old clients send them', async () => {
+  beyond(
+    'takes the lists of a poll joined by commas, as old clients send them',
+    'lists joined by commas are not taken since version 1.1.2',
+    async () => {
       const [one, two] = [fresh(), fresh()];
       for (const appid of [one, two]) await post('register', instance(appid));
       const { json } = await get('polls', watch(`${one},${two}`, '0,0'));
       expect(Object.keys(json.data).sort()).toEqual([one, two].sort());
-    });
+    },
+  );
 
-    it('keeps numbers in metadata as their text', async () => {
+  beyond(
+    'keeps numbers in metadata as their text',
+    "a label that is no string becomes empty, as in its own manual's example",
+    async () => {
       const appid = fresh();
       const metadata = '{"weight":10,"canary":true,"deep":{"a":1},"__proto__":"own"}';
       await post('register', instance(appid, { metadata }));
       const { text } = await get('fetch', { env, appid, status: 1 });
       expect(text).toContain('"metadata":{"weight":"10","canary":"true","deep":"","__proto__":"own"}');
-    });
+    },
+  );
 
-    it('refuses a status there is not, in words', async () => {
+  beyond(
+    'refuses a status there is not, in words',
+    'an unknown status is answered by an empty body',
+    async () => {
       const { json } = await post('register', instance(fresh(), { status: 3 }));
       expect(json).toMatchObject({ code: -400, message: expect.stringContaining('status') });
-    });
+    },
+  );
 
-    it('is not for pages of other origins', async () => {
-      const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: 'https://example.com' };
-      const answer = await send('/discovery/register', {
-        method: 'POST',
-        body: form(instance(fresh())),
-        headers,
-      });
-      expect(answer.status).toBe(403);
+  beyond('is not for pages of other origins', 'any web page may register by a form', async () => {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: 'https://example.com' };
+    const answer = await send('/discovery/register', {
+      method: 'POST',
+      body: form(instance(fresh())),
+      headers,
     });
+    expect(answer.status).toBe(403);
+  });
 
-    it('says that it is well', async () => {
-      for (const path of ['/healthz', '/readyz']) expect((await send(path)).status).toBe(200);
-    });
-  },
-);
+  beyond('says that it is well', 'there are no /healthz and /readyz', async () => {
+    for (const path of ['/healthz', '/readyz']) expect((await send(path)).status).toBe(200);
+  });
+});

@@ -49,7 +49,7 @@ describe('keelson', () => {
   it.each([
     [['--version'], new RegExp(`^${version.replaceAll('.', '\\.')}\n$`)],
     [['--help'], /^Usage: keelson <command>[\s\S]*registry/],
-    [['registry', '--help'], /^Usage: keelson registry[\s\S]*--protect-min-instances/],
+    [['registry', '--help'], /^Usage: keelson registry[\s\S]*--peers[\s\S]*--protect-min-instances/],
   ])('%j', async (args, output) => {
     const { code, out, err } = await keelson(args).done;
     expect({ code, err }).toEqual({ code: 0, err: '' });
@@ -78,6 +78,12 @@ describe('keelson', () => {
     [['registry', '--listen', '127.0.0.1:99999'], 'keelson registry: listen must be host:port'],
     [['registry', '--advertise', 'http://a'], 'keelson registry: advertise must be'],
     [['registry', '--zone', ''], 'keelson registry: zone must not be empty'],
+    [['registry', '--snapshot', ''], 'keelson registry: snapshot must not be empty'],
+    [
+      ['registry', '--peers', 'http://a:1'],
+      'keelson registry: peers must each be host:port or zone=host:port',
+    ],
+    [['registry', '--peers', 'a:1,=b:1'], 'keelson registry: peers must each be host:port or zone=host:port'],
     [['registry', '--protect-min-instances', 'ten'], 'keelson registry: --protect-min-instances takes'],
     [['registry', '--max-instances', '0'], 'keelson registry: limits.instances must be'],
   ])('%j is refused in one line', async (args, line) => {
@@ -142,7 +148,7 @@ describe('keelson registry', () => {
     );
     stuck.on('error', () => undefined);
     stuck.write(
-      'POST /discovery/renew HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n',
+      'POST /discovery/renew HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n',
     );
     await once(stuck, 'data');
     child.kill('SIGINT');
@@ -187,5 +193,58 @@ describe('keelson registry', () => {
       expect((await fetch(`${url}/discovery/register`, { method: 'POST', body })).status).toBe(200);
     child.kill('SIGTERM');
     expect((await done).code).toBe(0);
+  });
+
+  it('serves its last list after a kill, from the file it was given', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'keelson-cli-'));
+    try {
+      const args = ['--snapshot', join(folder, 'list.json')];
+      const first = await registry(args);
+      const instance = { zone: 'z', env: 'e', appid: 'a', hostname: 'h', status: '1', addrs: 'http://h:1' };
+      const body = new URLSearchParams(instance);
+      await fetch(`${first.url}/discovery/register`, { method: 'POST', body });
+      await vi.waitFor(() => expect(existsSync(join(folder, 'list.json'))).toBe(true), { timeout: 15_000 });
+      first.child.kill('SIGKILL');
+      await first.done;
+      const { child, said, done, url } = await registry(args);
+      expect(said.out).toContain('event=restored instances=1 skipped=0');
+      const found = await fetch(`${url}/discovery/fetch?env=e&appid=a&status=1`);
+      expect(await found.json()).toMatchObject({ data: { instances: { z: [{ hostname: 'h' }] } } });
+      child.kill('SIGTERM');
+      expect((await done).code).toBe(0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('is one of several, and goes on when another is killed', async () => {
+    const first = await registry(['--peers', '']);
+    const peer = new URL(first.url).host;
+    const second = await registry(['--peers', peer]);
+    const third = await registry([], { KEELSON_PEERS: peer });
+    const nodes = async ({ url }: typeof first) =>
+      ((await (await fetch(`${url}/discovery/nodes`)).json()) as { data?: unknown[] }).data?.length;
+    await vi.waitFor(
+      async () => {
+        for (const one of [first, second, third]) expect(await nodes(one)).toBe(3);
+      },
+      { timeout: 15_000 },
+    );
+    first.child.kill('SIGKILL');
+    await first.done;
+    const instance = { zone: 'z', env: 'e', appid: 'a', hostname: 'h', status: '1', addrs: 'http://h:1' };
+    const body = new URLSearchParams(instance);
+    await fetch(`${second.url}/discovery/register`, { method: 'POST', body });
+    await vi.waitFor(
+      async () => {
+        const found = await fetch(`${third.url}/discovery/fetch?env=e&appid=a&status=1`);
+        expect(await found.json()).toMatchObject({ data: { instances: { z: [{ hostname: 'h' }] } } });
+      },
+      { timeout: 15_000 },
+    );
+    for (const { child, done } of [second, third]) {
+      child.kill('SIGTERM');
+      expect((await done).code).toBe(0);
+    }
   });
 });

@@ -1,8 +1,8 @@
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createApp, memory } from 'keelson';
 import { rate } from 'keelson/limiter';
 import { afterEach, expect, it } from 'vitest';
+import { freePort } from '../doubles/free-port.js';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -76,10 +76,7 @@ it('limits by key count against whom the listener names', async () => {
 });
 
 it('an app shows what its clients know', async () => {
-  const closed = http.createServer();
-  await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-  const dead = `http://127.0.0.1:${(closed.address() as AddressInfo).port}`;
-  await new Promise((resolve) => closed.close(resolve));
+  const dead = `http://127.0.0.1:${await freePort()}`;
   const app = createApp({ service: 'orders', endpoints: { users: [dead] }, signals: false });
   stops.push(() => app.stop());
   const users = app.fetch('users', { retry: false });

@@ -47,7 +47,7 @@ const watch = (more: object = {}) => ({
   ...more,
 });
 const pollLine = (appid = 'a', since = '9000000000000000000') =>
-  `GET /discovery/polls?env=e&hostname=p&appid=${appid}&latest_timestamp=${since} HTTP/1.1\r\nhost: x\r\n\r\n`;
+  `GET /discovery/polls?env=e&hostname=p&appid=${appid}&latest_timestamp=${since} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
 
 /** A connection that says exactly what a test wants, and keeps what comes back. */
 async function connection(port: number) {
@@ -219,7 +219,9 @@ describe('bounds', () => {
     expect(response.status).toBe(413);
     expect(await response.json()).toMatchObject({ code: -509 });
     const { socket, closed } = await connection(port);
-    socket.write('POST /discovery/register HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
+    socket.write(
+      'POST /discovery/register HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n',
+    );
     for (let chunk = 0; chunk < 20; chunk++) socket.write(`10000\r\n${'a'.repeat(0x10000)}\r\n`);
     await closed;
     expect(registry.stats().instances).toBe(0);
@@ -246,7 +248,7 @@ describe('bounds', () => {
     const { port } = await start({ requestTimeoutMs: 200 });
     const [headers, body] = [await connection(port), await connection(port)];
     headers.socket.write('GET /discovery/nodes HTTP/1.1\r\nx: ');
-    body.socket.write('POST /discovery/renew HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\na');
+    body.socket.write('POST /discovery/renew HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\na');
     await Promise.all([headers.closed, body.closed]);
     for (const { received } of [headers, body]) expect(received()).toMatch(/^HTTP\/1\.1 408/);
   });
@@ -295,7 +297,7 @@ describe('listening and closing', () => {
     const { registry, clock, port } = await start({ closeTimeoutMs: 500 });
     const { socket, closed } = await connection(port);
     socket.write(
-      'POST /discovery/renew HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n',
+      'POST /discovery/renew HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n',
     );
     await once(socket, 'data');
     const closing = registry.close();
@@ -321,6 +323,36 @@ describe('listening and closing', () => {
     expect((await post('register', instance())).code).toBe(0);
   });
 
+  it('answers without a socket what it answers over one', async () => {
+    const { registry, get, post } = await start();
+    await post('register', instance());
+    const asked = await registry.ask('GET', '/discovery/fetch', new URLSearchParams(watch({ status: '1' })));
+    expect(asked.status).toBe(200);
+    expect(JSON.parse(asked.body)).toEqual(await get('fetch', watch({ status: '1' })));
+    expect(await registry.ask('GET', '/discovery/renew', new URLSearchParams())).toMatchObject({
+      status: 405,
+    });
+    expect(await registry.ask('GET', '/nowhere', new URLSearchParams())).toMatchObject({ status: 404 });
+    const unknown = await registry.ask(
+      'POST',
+      '/discovery/renew',
+      new URLSearchParams(id({ hostname: 'x' })),
+    );
+    expect(JSON.parse(unknown.body).code).toBe(-404);
+  });
+
+  it('answers a peer, when it has none itself, as the original does', async () => {
+    const { get, post } = await start();
+    for (const answer of [
+      await get('peer/digest', {}),
+      await get('peer/entries', { bucket: 1 }),
+      await post('peer/merge', {}),
+    ])
+      expect(answer.code).toBe(-400);
+    const own = { appid: 'infra.discovery', replication: true };
+    expect((await post('register', instance(own))).code).toBe(-400);
+  });
+
   it.each([
     [{ listen: '127.0.0.1' }, /listen must be host:port/],
     [{ listen: '127.0.0.1:70000' }, /listen must be host:port/],
@@ -329,6 +361,15 @@ describe('listening and closing', () => {
     [{ advertise: 'http://a:1' }, /advertise must be/],
     [{ advertise: '0.0.0.0' }, /advertise must be/],
     [{ zone: '' }, /zone must not be empty/],
+    [{ peers: 'a:1' as never }, /peers must be a list of strings/],
+    [{ peers: [1] as never }, /peers must be a list of strings/],
+    [{ peers: ['a:70000'] }, /peers must each be host:port or zone=host:port, got "a:70000"/],
+    [{ peers: ['http://a:1'] }, /peers must each be host:port or zone=host:port, got "http:\/\/a:1"/],
+    [{ peers: ['a'] }, /peers must each be/],
+    [{ peers: ['=a:1'] }, /peers must each be/],
+    [{ snapshot: '' }, /snapshot must not be empty/],
+    [{ replyWaitMs: -1 }, /replyWaitMs/],
+    [{ compareIntervalMs: 0 }, /compareIntervalMs/],
     [{ pollParkMs: 0 }, /pollParkMs/],
     [{ limits: { instances: 0 } }, /limits.instances/],
     [{ limits: { nothing: 1 } as never }, /nothing is not an option/],

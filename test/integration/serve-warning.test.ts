@@ -1,6 +1,7 @@
 import http from 'node:http';
 import { createApp } from 'keelson';
 import { type BbrLimiter, bbr } from 'keelson/limiter';
+import { manualClock } from 'keelson/testing';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { tidied } from '../doubles/tidied.js';
 
@@ -49,6 +50,36 @@ describe('an app that serves', () => {
     await app.serve(http.createServer((req, res) => listener(req, res)));
     await app.serve(plain());
     expect(told()).toEqual([]);
+  });
+
+  it('and cannot register says so, once, unless somebody listens', async () => {
+    const told = warned();
+    const clock = manualClock();
+    const lost = async (listens: boolean) => {
+      const app = createApp({
+        service: 'shop',
+        registry: 'http://127.0.0.1:1',
+        signals: false,
+        drainPauseMs: 0,
+        clock,
+      });
+      apps.push(app);
+      const heard: string[] = [];
+      if (listens) app.events.on('registry', ({ type }) => heard.push(type));
+      void app.serve(http.createServer(app.listener(() => undefined)), { host: '127.0.0.1' });
+      await vi.waitFor(async () => {
+        await clock.advance(10_000);
+        expect(listens ? heard : told()).not.toEqual([]);
+      }, 10_000);
+      for (let more = 0; more < 5; more++) await clock.advance(30_000);
+    };
+    await lost(false);
+    const once = [
+      [expect.stringMatching(/^app "shop" is not registered: nobody confirms it \(/), 'KEELSON_REGISTRY'],
+    ];
+    expect(told()).toEqual(once);
+    await lost(true);
+    expect(told()).toEqual(once);
   });
 
   it('and cannot is not warned of what never came to be', async () => {

@@ -92,7 +92,7 @@ describe('instance store', () => {
 
 describe('renewal guard', () => {
   it('never expects less than nothing, and protects only below its own threshold', () => {
-    const step = small('added', 'removed', 'renewed', 'turn', 'recount');
+    const step = small('added', 'removed', 'heard', 'evicted', 'recount');
     fc.assert(
       fc.property(
         fc.array(step, { maxLength: 200 }),
@@ -101,7 +101,8 @@ describe('renewal guard', () => {
           const guard = renewalGuard({ minInstances });
           for (const name of steps) {
             if (name === 'recount') guard.recount(3);
-            else guard[name as 'added' | 'removed' | 'renewed' | 'turn']();
+            else if (name === 'heard' || name === 'evicted') guard[name](2);
+            else guard[name as 'added' | 'removed']();
             expect(guard.expected).toBeGreaterThanOrEqual(0);
             expect(guard.threshold).toBeLessThanOrEqual(guard.expected);
             expect(guard.seen).toBeGreaterThanOrEqual(0);

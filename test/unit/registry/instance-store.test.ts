@@ -82,6 +82,18 @@ describe('the change counter', () => {
     expect(latest()).toBe(wall + 4n);
   });
 
+  it('is that of the fastest clock of the cluster, so that who comes from another node misses nothing', () => {
+    const { store, latest } = make();
+    const ahead = (ms: number): Instant => ({ ...at(ms), clusterNs: wall + 600_000_000_000n + BigInt(ms) });
+    store.register(registration(), ahead(1));
+    store.register(registration({ hostname: 'h2' }), ahead(2));
+    expect(latest()).toBe(wall + 600_000_000_002n);
+    store.cancel(id, ahead(3));
+    expect(latest()).toBe(wall + 600_000_000_003n);
+    store.evict(store.records(), ahead(4));
+    expect(latest()).toBe(wall + 600_000_000_004n);
+  });
+
   it('goes on also when the app had been forgotten', () => {
     const { store, latest } = make();
     store.register(registration(), at(0));
@@ -106,7 +118,8 @@ describe('register', () => {
     const { store } = make();
     expect(store.register(registration({ dirty: 10n }), at(0))).toBe('added');
     expect(store.register(registration({ dirty: 9n }), at(1))).toBe('kept');
-    expect(store.register(registration({ dirty: 10n }), at(2))).toBe('replaced');
+    expect(store.register(registration({ dirty: 10n }), at(2))).toBe('same');
+    expect(store.register(registration({ dirty: 11n }), at(2))).toBe('replaced');
     expect(store.instances).toBe(1);
   });
 

@@ -15,24 +15,29 @@ const at = (ms: number): Instant => ({ ms, ns: BigInt(Math.floor(ms)) * 1_000_00
 
 describe('renewal guard', () => {
   it.each([
-    // instances, renewals in the last turn, expected, threshold, protecting
+    // instances, heard of, expected, threshold, protecting
     [0, 0, 0, 0, false],
     [1, 1, 2, 1, false],
+    [1, 0, 2, 1, true],
     [2, 1, 4, 3, true],
-    [2, 3, 4, 3, false],
-    [10, 20, 20, 17, false],
-    [10, 17, 20, 17, false],
-    [10, 16, 20, 17, true],
-    [100, 169, 200, 170, true],
-  ])('of %i instances with %i renewals', (instances, renewals, expected, threshold, protecting) => {
+    [2, 2, 4, 3, false],
+    [3, 2, 6, 5, true],
+    [4, 3, 8, 6, false],
+    [10, 10, 20, 17, false],
+    [10, 9, 20, 17, false],
+    [10, 8, 20, 17, true],
+    [11, 9, 22, 18, false],
+    [11, 8, 22, 18, true],
+    [100, 85, 200, 170, false],
+    [100, 84, 200, 170, true],
+  ])('of %i instances, %i of them heard of', (instances, heard, expected, threshold, protecting) => {
     const guard = renewalGuard({ minInstances: 0 });
     for (let added = 0; added < instances; added++) guard.added();
-    for (let renewed = 0; renewed < renewals; renewed++) guard.renewed();
-    guard.turn();
+    guard.heard(heard);
     expect([guard.expected, guard.threshold, guard.seen, guard.protecting]).toEqual([
       expected,
       threshold,
-      renewals,
+      2 * heard,
       protecting,
     ]);
   });
@@ -43,32 +48,41 @@ describe('renewal guard', () => {
   ])('of %i instances, none of which renews, protects: %s', (instances, protecting) => {
     const guard = renewalGuard();
     guard.recount(instances);
-    guard.turn();
+    guard.heard(0);
     expect(guard.protecting).toBe(protecting);
   });
 
-  it('counts a turn at a time, and never less than nobody', () => {
+  it('goes on expecting who vanished, and once who comes back', () => {
+    const guard = renewalGuard();
+    guard.recount(10);
+    guard.evicted(3);
+    expect(guard.expected).toBe(20);
+    for (let back = 0; back < 3; back++) guard.added();
+    expect(guard.expected).toBe(20);
+    guard.added();
+    expect(guard.expected).toBe(22);
+    guard.evicted(5);
+    guard.recount(6);
+    guard.added();
+    expect(guard.expected).toBe(14);
+  });
+
+  it('never counts less than nobody', () => {
     const guard = renewalGuard({ minInstances: 1 });
     guard.removed();
     expect(guard.expected).toBe(0);
     guard.recount(-5);
     expect(guard.expected).toBe(0);
     guard.added();
-    guard.renewed();
-    guard.turn();
-    expect(guard.seen).toBe(1);
-    guard.turn();
+    guard.heard(-3);
     expect([guard.seen, guard.protecting]).toEqual([0, true]);
     guard.removed();
     expect(guard.protecting).toBe(false);
   });
 
-  it.each([[{ ratio: 1.1 }], [{ ratio: Number.NaN }], [{ minInstances: 1.5 }], [{ renewalsPerTurn: 0 }]])(
-    'refuses %j',
-    (options) => {
-      expect(() => renewalGuard(options)).toThrow(RangeError);
-    },
-  );
+  it.each([[{ ratio: 1.1 }], [{ ratio: Number.NaN }], [{ minInstances: 1.5 }]])('refuses %j', (options) => {
+    expect(() => renewalGuard(options)).toThrow(RangeError);
+  });
 });
 
 describe('eviction', () => {
@@ -122,15 +136,45 @@ function fleet(size: number, options: LifecycleOptions = {}) {
   let now = 0;
   const pass = (alive: number) => {
     for (const share of [0.25, 0.75])
-      for (let n = 0; n < alive; n++)
-        if (store.renew(id(n), at(now + share * minute))) keeper.guard.renewed();
+      for (let n = 0; n < alive; n++) store.renew(id(n), at(now + share * minute));
     now += minute;
     return keeper.sweep(at(now));
   };
-  return { store, keeper, pass };
+  return { store, keeper, pass, id };
 }
 
 describe('lifecycle', () => {
+  it.each([
+    [2, 1],
+    [3, 2],
+    [4, 3],
+    [12, 11],
+    [40, 37],
+  ])(
+    'decides the same in each sweep of %i instances, %i of which live, wherever renewals fall',
+    (size, alive) => {
+      // The original counts renewals a minute: one each 30 s falls into it once to three times, and 2 instances of which
+      // one is dead are protected in one minute and not in the next.
+      for (const phaseMs of [0, 1, 14_999, 29_999]) {
+        const { store, keeper, id } = fleet(size, {
+          protectMinInstances: 0,
+          keepRatio: 1,
+          recountIntervalMs: 1e9,
+        });
+        const decided = new Set<boolean>();
+        for (let now = phaseMs, sweep = minute; now < 60 * minute; now += 30_000) {
+          for (; sweep <= now; sweep += minute) {
+            const { protecting } = keeper.sweep(at(sweep));
+            if (sweep > 2 * minute) decided.add(protecting);
+          }
+          // Not quite regular, as timers are.
+          for (let n = 0; n < alive; n++) store.renew(id(n), at(now + ((n * 7919 + now) % 40)));
+        }
+        expect(decided.size).toBe(1);
+      }
+    },
+  );
+
   it('keeps who renews, for a year', () => {
     const { store, pass } = fleet(3);
     for (let turn = 0; turn < 365 * 24 * 60; turn++) {
@@ -166,6 +210,14 @@ describe('lifecycle', () => {
     expect(store.instances).toBe(17);
   });
 
+  it('gives the last ones the time to renew when most are heard of again', () => {
+    const { store, pass } = fleet(20);
+    for (let turn = 1; turn <= 10; turn++) pass(10);
+    expect(pass(18)).toMatchObject({ protecting: true, evicted: [] });
+    expect(pass(19)).toMatchObject({ protecting: false, expired: 1 });
+    expect(store.instances).toBe(19);
+  });
+
   it('believes in expiry again after the recount', () => {
     // 15 of 20 live: 30 renewals where 34 are the threshold. Gone after an hour: 3 a sweep, then 2, by then the
     // recount each quarter of an hour expects only those that are left.
@@ -173,6 +225,17 @@ describe('lifecycle', () => {
     for (let turn = 1; turn <= 75; turn++) pass(15);
     expect(keeper.guard.expected).toBe(30);
     expect(pass(15)).toMatchObject({ protecting: false, expired: 0 });
+  });
+
+  it('shelters what it did not hear itself for as long as an instance has', () => {
+    const { store, keeper, id } = fleet(3);
+    keeper.shelter(60_000);
+    expect(keeper).toMatchObject({ protecting: true, allowedMs: 3_600_000 });
+    expect(keeper.sweep(at(minute)).protecting).toBe(true);
+    expect(keeper.sweep(at(2 * minute))).toMatchObject({ protecting: true, expired: 0 });
+    store.renew(id(0), at(2 * minute));
+    expect(keeper.sweep(at(150_000))).toMatchObject({ protecting: false, expired: 2 });
+    expect(store.instances).toBe(2);
   });
 
   it('judges nobody after it stood still itself', () => {
