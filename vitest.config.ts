@@ -31,6 +31,9 @@ export default defineConfig({
     // Most of them wait for sockets: with one worker on two cores, which is the default, both are idle half of the time.
     maxWorkers: '150%',
     setupFiles: ['test/setup.ts'],
+    // Real servers and processes on cores that others use too: one test of thirty thousand fails for want of them. What was
+    // run again is marked in the log; what fails twice fails.
+    retry: process.env['CI'] ? 1 : 0,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
