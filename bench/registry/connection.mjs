@@ -89,5 +89,5 @@ export function request(
 ) {
   const about =
     body === undefined ? '' : `content-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`;
-  return `${method} ${path} HTTP/1.1\r\nhost: x\r\n${headers}${about}\r\n${body ?? ''}`;
+  return `${method} ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}${about}\r\n${body ?? ''}`;
 }
