@@ -13,7 +13,7 @@ const counted = [
     (gate) => `gate.${gate}`,
   ),
   ...['attempt.evidence', 'standard.3', 'standard.30', 'standard.1000', 'chain', 'queue.bare', 'queue'],
-  ...['client.breaker', 'client.full', 'server.bare', 'server.full'],
+  ...['client.breaker', 'client.full', 'server.bare', 'server.full', 'edges.none', 'edges.server'],
 ];
 /** Enough to see that it works. */
 const countedQuickly = ['sync', 'gate.evidence'];

@@ -13,6 +13,8 @@ const EMPTY_WORDS = /^(utils?|common|helpers?|types?|misc|shared|managers?|provi
 const TYPES_ONLY = [
   ['balancer', 'discovery'],
   ['http', 'discovery'],
+  ['otlp', 'tracer'],
+  ['otlp', 'meter'],
   // Adapters of other people's clients and servers are handed an app; they load no policy themselves.
   ...['grpc', 'connect', 'axios', 'express', 'fastify', 'koa', 'hono'].flatMap((adapter) =>
     ['discovery', 'telemetry', 'stack'].map((floor) => [adapter, floor]),
@@ -21,7 +23,7 @@ const TYPES_ONLY = [
 /** Folders with many implementations of one contract, which bears the folder's singular. */
 const CONTRACTS = ['balancer', 'breaker', 'limiter'];
 /** Folders that no subpath of the package shows. */
-const INTERNAL = ['stats'];
+const INTERNAL = ['stats', 'tracer', 'meter', 'otlp', 'topology'];
 /** Programs run; everything else waits to be called. */
 const RUNS_ON_IMPORT = [/^cli\/main\.ts$/, /^register\//];
 

@@ -16,6 +16,7 @@ export type { HttpListener } from './http/listener.js';
 export type { HttpRequest } from './http/request.js';
 export type { HttpHandler } from './http/serve-handler.js';
 export { type App, type ClientSnapshot, createApp } from './stack/app.js';
+export type { AppEdgesOptions, ProcessedMessage } from './stack/app-edges.js';
 export type { AppListenerOptions } from './stack/app-listener.js';
 export type { AppOptions } from './stack/app-options.js';
 export type { AppServerOptions, FaultTeller } from './stack/app-server.js';
@@ -26,3 +27,12 @@ export type { AppLoad } from './stack/server-load.js';
 export { type ServerPolicy, type ServerStackOptions, serverStack } from './stack/server-stack.js';
 export type { Served } from './stack/servers.js';
 export type { ServeOptions } from './stack/serving.js';
+export type {
+  Edge,
+  EdgeDuration,
+  EdgeEnd,
+  EdgeName,
+  EdgePeriod,
+  EdgeSide,
+} from './topology/edge.js';
+export type { EdgeMessage } from './topology/message-edges.js';

@@ -25,6 +25,10 @@ const goals = [
     ...{ id: 'standard.1000', field: 'addedInstructions', most: 600 },
     what: 'pick and done among 1000 endpoints take at most 600 instructions',
   },
+  {
+    ...{ id: 'edges.server', field: 'addedInstructions', most: 150 },
+    what: 'counting the edges of a server adds at most 150 instructions to a call',
+  },
 ];
 
 /** What is not measured is not judged. @param {readonly Row[]} rows @returns {Verdict[]} */

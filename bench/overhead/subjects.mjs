@@ -10,6 +10,7 @@ export const subjects = {
   queue: async () => (await import('./queue.mjs')).queues(),
   client: async () => (await import('./client-stack.mjs')).clientStacks(),
   fetch: async () => (await import('./fetch.mjs')).fetches(),
+  edges: async () => (await import('./edges.mjs')).countedEdges(),
   server: async () => (await import('./server-stack.mjs')).serverStacks(),
 };
 

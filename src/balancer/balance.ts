@@ -175,6 +175,7 @@ class BalancedLeaf<Req, Res> implements Leaf<Req, Res> {
         call.attempt.reason = lease.reason;
         call.attempt.choices = this.crew.size;
         call.attempt.pickedAt = now;
+        call.attempt.pick = lease;
         const hold = target.hold(lease, permit, now);
         const settlement = new Settlement(hold, call, receiver, this.settling);
         follow(invoke(target.handler, request, call), settlement);

@@ -1,3 +1,4 @@
+import type { PickEvidence } from '../core/call.js';
 import type { Endpoint } from '../core/endpoint.js';
 import type { Permit } from '../core/gate.js';
 import type { Outcome } from '../core/outcome.js';
@@ -13,7 +14,7 @@ export interface Witness {
 }
 
 /** A permit for one endpoint. */
-export interface Lease<E extends Endpoint> extends Permit {
+export interface Lease<E extends Endpoint> extends Permit, PickEvidence {
   /** Who was picked. */
   readonly endpoint: E;
   /** Why that one, in a word: `least`, `p2c`, `forced`, `only`, `hash`. */

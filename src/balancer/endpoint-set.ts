@@ -1,3 +1,4 @@
+import type { ComparedLoads } from '../core/call.js';
 import type { Endpoint } from '../core/endpoint.js';
 import { wrongKind } from '../core/options.js';
 import type { Feedback, Outcome } from '../core/outcome.js';
@@ -33,6 +34,8 @@ export class Member<E extends Endpoint> {
   leftAt = Number.NEGATIVE_INFINITY;
   /** Who hears of the calls that begin now. */
   witness: Witness | undefined = undefined;
+  /** Its load as it was compared last, by balancers that compare. */
+  dearness = 0;
   private ramp: SlowStart | undefined = undefined;
   private warmAt = Number.NEGATIVE_INFINITY;
   /** The set that remembers it while it is in no list; `undefined` while it is in. */
@@ -87,6 +90,8 @@ export class Member<E extends Endpoint> {
  */
 export class MemberLease<E extends Endpoint> implements Lease<E> {
   private stage = underWay;
+  /** Who was compared with it and not picked. */
+  rival: Member<E> | undefined = undefined;
 
   /** @param witness - who heard of its begin: others may have come since */
   constructor(
@@ -100,6 +105,12 @@ export class MemberLease<E extends Endpoint> implements Lease<E> {
   /** Whether the first response, or the end, has been seen. */
   get answered(): boolean {
     return this.stage !== underWay;
+  }
+
+  compared(): ComparedLoads | undefined {
+    const { member, rival } = this;
+    if (rival === undefined) return undefined;
+    return { load: member.dearness, rival: rival.endpoint, rivalLoad: rival.dearness };
   }
 
   observe(outcome: Outcome, now: number, feedback?: Feedback): void {

@@ -5,7 +5,7 @@ import { type Random, systemRandom } from '../core/random.js';
 import { Tournament } from '../stats/tournament.js';
 import type { Balancer, EndpointSnapshot, Lease, PickHint, Witness } from './balancer.js';
 import { Draw, QuickDice, shuffled } from './draw.js';
-import { EndpointSet, Member } from './endpoint-set.js';
+import { EndpointSet, Member, type MemberLease } from './endpoint-set.js';
 import type { LoadMeter, Metering } from './meter.js';
 import { checkedMetering } from './metering.js';
 import { serverBacklog } from './server-backlog.js';
@@ -89,8 +89,6 @@ interface News {
 class Rated<E extends Endpoint> extends Member<E> {
   /** Where it stands in the tournament; -1 when it has left. */
   place = -1;
-  /** Its load as of the last look. */
-  dearness = 0;
   /** Part of its weight that counted at the last look. */
   part = 1;
   /** The pick that took it last; -1 before it is in the order. */
@@ -212,7 +210,7 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
     const best = order[this.tournament.winner] as Rated<E>;
     const drawn = order[this.dice.below(order.length)] as Rated<E>;
     const mine = drawn.part === 1 ? drawn.dearness : this.spared(drawn);
-    return this.take(best.dearness * this.slack < mine ? best : drawn, 'least', now);
+    return best.dearness * this.slack < mine ? this.prefer(best, drawn, now) : this.prefer(drawn, best, now);
   }
 
   attend(id: string, witness: Witness): void {
@@ -255,10 +253,16 @@ class LeastLoad<E extends Endpoint> implements Balancer<E> {
     const mine = this.spared(drawn);
     let theirs = best.dearness * this.slack;
     if (this.heaviest > 0) theirs *= Math.max(margin, drawn.weight / best.weight);
-    return this.take(theirs < mine ? best : drawn, 'least', now);
+    return theirs < mine ? this.prefer(best, drawn, now) : this.prefer(drawn, best, now);
   }
 
-  private take(member: Rated<E>, reason: string, now: number): Lease<E> {
+  private prefer(member: Rated<E>, rival: Rated<E>, now: number): Lease<E> {
+    const lease = this.take(member, 'least', now);
+    if (rival !== member) lease.rival = rival;
+    return lease;
+  }
+
+  private take(member: Rated<E>, reason: string, now: number): MemberLease<E> {
     member.pickedIn = ++this.picks;
     return this.set.lease(member, reason, now);
   }

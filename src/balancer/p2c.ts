@@ -91,8 +91,6 @@ const margin = 1.5;
 
 class Metered<E extends Endpoint> extends Member<E> {
   pickedAt = Number.NEGATIVE_INFINITY;
-  /** Its load as of the pick that is under way: read once, however often it is compared. */
-  dearness = 0;
 
   constructor(
     endpoint: E,
@@ -193,7 +191,10 @@ class P2c<E extends Endpoint> implements Balancer<E> {
   }
 
   private takeOrForce(winner: Metered<E>, loser: Metered<E>, now: number): Lease<E> {
-    return this.mayForce(loser, now) ? this.force(loser, now) : this.take(winner, 'p2c', now);
+    const forced = this.mayForce(loser, now);
+    const lease = forced ? this.force(loser, now) : this.take(winner, 'p2c', now);
+    lease.rival = forced ? winner : loser;
+    return lease;
   }
 
   private mayForce(member: Metered<E>, now: number): boolean {
@@ -203,7 +204,7 @@ class P2c<E extends Endpoint> implements Balancer<E> {
     return this.forced === undefined || this.forced.answered || now - this.forcedAt > forcePickMs;
   }
 
-  private force(member: Metered<E>, now: number): Lease<E> {
+  private force(member: Metered<E>, now: number): MemberLease<E> {
     this.forcedAt = now;
     this.forced = this.take(member, 'forced', now);
     return this.forced;

@@ -1,4 +1,4 @@
-import { constants } from 'node:os';
+import { exitCodeOf } from '../stack/raise-signal.js';
 
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
@@ -12,7 +12,7 @@ export function interrupted(): Promise<string> {
     let asked = false;
     for (const signal of signals) {
       process.on(signal, () => {
-        if (asked) process.exit(128 + constants.signals[signal]);
+        if (asked) process.exit(exitCodeOf(signal));
         asked = true;
         resolve(signal);
       });

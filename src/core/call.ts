@@ -4,6 +4,22 @@ import type { Endpoint } from './endpoint.js';
 import type { Ask } from './gate.js';
 import { type CallValues, Values } from './values.js';
 
+/** The loads that a pick of two was decided by. */
+export interface ComparedLoads {
+  /** Of the one that was picked; comparable within one pick only. */
+  readonly load: number;
+  /** The other one. */
+  readonly rival: Endpoint;
+  /** Its load. */
+  readonly rivalLoad: number;
+}
+
+/** What can be asked of a pick at once, before the next one is made. */
+export interface PickEvidence {
+  /** What was compared; `undefined` where nothing was. */
+  compared?(): ComparedLoads | undefined;
+}
+
 /** The record of one try of a call, filled in as it goes. */
 export interface Attempt {
   /** 1 for the first try. */
@@ -20,6 +36,8 @@ export interface Attempt {
   choices: number | undefined;
   /** When it was picked, on the clock's scale; milliseconds. */
   pickedAt: number | undefined;
+  /** What the pick was decided by, for those that look at it as soon as it is made. */
+  pick: PickEvidence | undefined;
 }
 
 /** What is known of a call besides its message. Immutable; {@link derive} and {@link fork} make changed ones. */
@@ -93,6 +111,7 @@ class AttemptRecord implements Attempt {
   reason: string | undefined = undefined;
   choices: number | undefined = undefined;
   pickedAt: number | undefined = undefined;
+  pick: PickEvidence | undefined = undefined;
   private made: string | undefined = undefined;
   readonly number: number;
   readonly avoid: ReadonlySet<string> | undefined;
@@ -213,4 +232,9 @@ export function nameOperation(call: Call, operation: string): void {
 export function routeOperation(call: Call, operation: () => string | undefined): void {
   const { scope } = call as CallRecord;
   if (!scope.named) scope.routed = operation;
+}
+
+/** How many tries of a call were begun so far, copies included, told by any form of it. */
+export function triesOf(call: Call): number {
+  return (call as Partial<CallRecord>).scope?.latest.number ?? call.attempt.number;
 }

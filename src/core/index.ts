@@ -14,10 +14,12 @@ export {
   type Call,
   type CallChange,
   type CallInit,
+  type ComparedLoads,
   createCall,
   derive,
   fork,
   nameOperation,
+  type PickEvidence,
   routeOperation,
 } from './call.js';
 export { type Cancellation, type CancelSource, cancelledBy, cancelSource, uncancelled } from './cancel.js';
@@ -64,6 +66,13 @@ export type { Feedback, Outcome, ServerLoad } from './outcome.js';
 export { hedgePreference, tiedPreference, timeoutPreference } from './preferences.js';
 export type { Protocol } from './protocol.js';
 export { type Random, systemRandom } from './random.js';
+export {
+  notedResponseFlags,
+  noteResponseFlag,
+  type ResponseFlag,
+  responseFlagOf,
+  responseFlags,
+} from './response-flag.js';
 export {
   neverAgain,
   noRetry,

@@ -18,7 +18,8 @@ export interface Bound {
 /** Ranges for the numeric fields of an options object. */
 export type Bounds<Options> = { readonly [Field in keyof Options]?: Bound };
 
-function describe(bound: Bound): string {
+/** A range in words: `a whole number >= 1 and <= 10`. */
+export function rangeText(bound: Bound): string {
   const limits: string[] = [];
   if (bound.min !== undefined) limits.push(`>= ${bound.min}`);
   if (bound.above !== undefined) limits.push(`> ${bound.above}`);
@@ -47,7 +48,8 @@ export function wrongKind(field: string, what: string, value: unknown): TypeErro
   return aboutOption(new TypeError(`${field} must be ${what}, got ${show(value)}${hint}`));
 }
 
-function within(value: number, bound: Bound): boolean {
+/** Whether a number is in a range; `NaN` is in none. */
+export function isInRange(value: number, bound: Bound): boolean {
   if (value === Number.POSITIVE_INFINITY) return bound.infinite === true;
   if (!Number.isFinite(value)) return false;
   if (bound.integer && !Number.isInteger(value)) return false;
@@ -64,9 +66,9 @@ function within(value: number, bound: Bound): boolean {
  */
 export function checkNumber(field: string, value: unknown, bound: Bound): number {
   if (typeof value !== 'number')
-    throw aboutOption(new TypeError(`${field} must be ${describe(bound)}, got ${show(value)}`));
-  if (!within(value, bound))
-    throw aboutOption(new RangeError(`${field} must be ${describe(bound)}, got ${value}`));
+    throw aboutOption(new TypeError(`${field} must be ${rangeText(bound)}, got ${show(value)}`));
+  if (!isInRange(value, bound))
+    throw aboutOption(new RangeError(`${field} must be ${rangeText(bound)}, got ${value}`));
   return value;
 }
 

@@ -9,8 +9,12 @@ import { type Handler, invoke } from './handler.js';
 export interface Receiver<in Res> {
   /** When the call was handed on, so that those inside need not look at the clock again; milliseconds on its scale. */
   readonly askedAt: number;
-  /** There is a response. */
-  answered(response: Res): void;
+  /**
+   * There is a response.
+   *
+   * @param now - when it came, of whoever has just looked: reading the clock costs more than passing a call on
+   */
+  answered(response: Res, now?: number): void;
   /** There is none. */
   failed(error: unknown): void;
 }

@@ -34,13 +34,15 @@ export class Settlement<Req, Res> implements Receiver<Res> {
   }
 
   answered(response: Res): void {
+    let now: number;
     try {
-      this.conclude(response);
+      now = this.settling.clock.now();
+      this.conclude(response, now);
     } catch (fault) {
       this.outer.failed(fault);
       return;
     }
-    this.outer.answered(response);
+    this.outer.answered(response, now);
   }
 
   failed(error: unknown): void {
@@ -60,10 +62,9 @@ export class Settlement<Req, Res> implements Receiver<Res> {
     this.outer.failed(error);
   }
 
-  private conclude(response: Res): void {
+  private conclude(response: Res, now: number): void {
     const { permit } = this;
     const { protocol, clock } = this.settling;
-    const now = clock.now();
     try {
       const outcome = protocol.classify(response, undefined);
       const feedback = protocol.feedback?.(response);

@@ -57,7 +57,7 @@ class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
     return outer;
   }
 
-  answered(response: Res): void {
+  answered(response: Res, now?: number): void {
     const { protocol } = this.limit;
     const outer = this.leave();
     if (outer === undefined) {
@@ -71,7 +71,7 @@ class Countdown<Req, Res> extends WheelEntry implements Receiver<Res> {
       outer.failed(fault);
       return;
     }
-    outer.answered(response);
+    outer.answered(response, now);
   }
 
   /**

@@ -1,5 +1,5 @@
-import { status } from '@grpc/grpc-js';
-import type { Attributes } from '@opentelemetry/api';
+import { Client, status } from '@grpc/grpc-js';
+import type { Attributes, Span } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import type { Semantics } from '../telemetry/semantics.js';
 import { statusForCaller } from './client-error.js';
@@ -31,6 +31,13 @@ function writePeer(into: Attributes, { attempt: { endpoint } }: Call): Attribute
 /** A stream without a status so far can only be told of while it goes on, and then it goes well. */
 const codeOf = (answer: GrpcAnswer): number => answer.status?.code ?? status.OK;
 
+/** The span of OpenTelemetry's instrumentation of grpc-js, which has wrapped what clients are made of. */
+function isOfCall(span: Span, { path }: GrpcRequest): boolean {
+  if ((Client.prototype.makeUnaryRequest as { __wrapped?: unknown }).__wrapped !== true) return false;
+  const { name, ended } = span as { readonly name?: unknown; readonly ended?: unknown };
+  return name === `grpc.${path.slice(1)}` && ended !== true;
+}
+
 /**
  * The semantic conventions for gRPC clients (release candidate of 2026): names of spans, attributes, measurements. On this
  * side every status but OK is an error.
@@ -46,6 +53,7 @@ export const grpcClientSemantics: Semantics<GrpcRequest, GrpcAnswer> = {
     ...attributesOf(request, call),
     ...(answer === undefined ? {} : statusAttributes(codeOf(answer))),
   }),
+  isOfCall,
   duration: {
     name: 'rpc.client.call.duration',
     description: 'Duration of outgoing remote procedure calls.',

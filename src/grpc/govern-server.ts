@@ -1,4 +1,4 @@
-import { Server, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { type Call, createCall } from '../core/call.js';
 import { systemClock } from '../core/clock.js';
 import { runWithCall } from '../core/current.js';
@@ -116,11 +116,6 @@ function settingsOf(given: GovernServerOptions): Settings {
   return settings;
 }
 
-/** Registered with an instrumentation of gRPC, every handler has its span already; ours would be a second one. */
-function isInstrumented(): boolean {
-  return (Server.prototype.register as { __wrapped?: unknown }).__wrapped === true;
-}
-
 /** Makes the calls of one server. */
 function opener(service: string, { trust, key }: Settings): (exchange: InboundCall) => Call {
   const trusts = grpcTruster(trust);
@@ -162,7 +157,6 @@ function partsOf(app: ServerSource, options: GovernServerOptions): InboundParts 
   const run = (exchange: GrpcExchange, call: Call) => (exchange as InboundCall).run(call);
   const server: AppServerOptions<GrpcExchange, GrpcExchange> = {
     ...policy,
-    tracing: policy.tracing ?? !isInstrumented(),
     protocol: grpcServerProtocol,
     semantics: grpcServerSemantics,
     recover: (told, source) => {

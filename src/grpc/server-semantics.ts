@@ -1,4 +1,4 @@
-import { status } from '@grpc/grpc-js';
+import { Server, status } from '@grpc/grpc-js';
 import type { Semantics } from '../telemetry/semantics.js';
 import { statusOfError } from './error-status.js';
 import type { GrpcExchange } from './exchange.js';
@@ -24,6 +24,10 @@ const attributesOf = (exchange: GrpcExchange) => ({
   'rpc.system.name': 'grpc',
   'rpc.method': methodOf(exchange),
 });
+
+/** Registered with an instrumentation of grpc-js every handler makes the span of its call. */
+const isInstrumented = (): boolean =>
+  (Server.prototype.register as { __wrapped?: unknown }).__wrapped === true;
 
 const statusAttributes = (code: number) => ({ 'rpc.response.status_code': statusName(code) });
 
@@ -57,4 +61,5 @@ export const grpcServerSemantics: Semantics<GrpcExchange, GrpcExchange> = {
     unit: 's',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
   },
+  instrumented: isInstrumented,
 };

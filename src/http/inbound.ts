@@ -6,7 +6,12 @@ import { aboutOption } from '../core/in-name-of.js';
 class InboundHeaders implements Carrier {
   constructor(private readonly headers: IncomingHttpHeaders) {}
   get(name: string): string | undefined {
-    const value: unknown = this.headers[lowerCase(name)];
+    const { headers } = this;
+    // Names in code are in lower case mostly: then one look finds what is there.
+    let value: unknown = headers[name];
+    if (typeof value === 'string') return value;
+    const lower = lowerCase(name);
+    if (lower !== name) value = headers[lower];
     if (typeof value === 'string') return value;
     // Node's record has a prototype: a header named "constructor" would be a function.
     return Array.isArray(value) ? value.join(', ') : undefined;

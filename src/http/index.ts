@@ -41,7 +41,7 @@ export { type PoolOptions, poolDefaults, type TlsOptions, tlsDefaults } from './
 export { priorityHeader } from './priority.js';
 export { httpProtocol } from './protocol.js';
 export { recover } from './recover.js';
-export type { RejectEarly } from './reject-early.js';
+export type { RefusedRequest, RejectEarly } from './reject-early.js';
 export { replyWithError, shedHeader } from './reply.js';
 export type { HttpRequest } from './request.js';
 export { parseRetryAfter, retryAfterCapMs } from './retry-after.js';

@@ -23,7 +23,7 @@ import {
 import { idempotentMethods } from './method.js';
 import { type OrcaFormat, orcaFormatOf, orcaRequestHeader } from './orca.js';
 import { inboundPriority, parsePriority, priorityHeader } from './priority.js';
-import { EarlyRejects, type RejectEarly } from './reject-early.js';
+import { EarlyRejects, type RefusedRequest, type RejectEarly } from './reject-early.js';
 import { rawHeader } from './reject-request.js';
 import { replyWithError } from './reply.js';
 import { routeTable } from './routes.js';
@@ -175,6 +175,25 @@ function earlyPriority(req: IncomingMessage, trusts: (req: IncomingMessage) => b
   return text !== undefined && trusts(req) ? parsePriority(text) : 0;
 }
 
+/** What is asked of a request before a call is made of it. */
+class EarlyAsk implements RefusedRequest {
+  readonly operation: string;
+  readonly priority: number;
+
+  constructor(
+    readonly req: IncomingMessage,
+    operation: string | undefined,
+    readonly key: string | undefined,
+    private readonly trusts: (req: IncomingMessage) => boolean,
+  ) {
+    this.operation = operation ?? nameOf(req.method ?? 'GET');
+    this.priority = earlyPriority(req, trusts);
+  }
+  get trusted(): boolean {
+    return this.trusts(this.req);
+  }
+}
+
 /** Whom a server refuses most, when it has most to tell. */
 function withLoad(early: RejectEarly, teller: LoadTeller | undefined): RejectEarly {
   if (teller === undefined) return early;
@@ -223,11 +242,7 @@ export function toListener(
       exempt: (req) => aside?.matches(req) === true || tied?.matches(req) === true,
       ask: (req) => {
         tied?.unwrap(req);
-        return {
-          operation: operationOf(req) ?? nameOf(req.method ?? 'GET'),
-          priority: earlyPriority(req, trusts),
-          key: keyOf(req),
-        };
+        return new EarlyAsk(req, operationOf(req), keyOf(req), trusts);
       },
       trusts,
     });

@@ -7,7 +7,17 @@ import type { Ask } from '../core/gate.js';
 import { type RejectAnswer, RejectAnswers } from './reject-answer.js';
 import { type LineDoor, turnAwayOnLine } from './reject-line.js';
 import { isPlainRequest } from './reject-request.js';
+import { markTurnedAway } from './served-call.js';
 import { breakOff, endUpload, isOver } from './server-response.js';
+
+/** A request that is refused before a call was made of it. */
+export interface RefusedRequest extends Ask {
+  readonly operation: string;
+  /** As it came. Its headers are best read as they came too: Node's record of them costs as much as the refusal. */
+  readonly req: IncomingMessage;
+  /** Whether its peer is believed; found out when it is asked. */
+  readonly trusted: boolean;
+}
 
 /** How a listener refuses requests before it makes calls of them. */
 export interface RejectEarly {
@@ -27,14 +37,14 @@ export interface RejectEarly {
    *
    * @defaultValue none
    */
-  readonly onReject?: ((code: RejectionCode, ask: Ask) => void) | undefined;
+  readonly onReject?: ((code: RejectionCode, refused: RefusedRequest) => void) | undefined;
 }
 
 /** What is known of a request without a call. */
 export interface RequestReader {
   /** Whether it is answered by other means, whatever the load. */
   exempt(req: IncomingMessage): boolean;
-  ask(req: IncomingMessage): Ask;
+  ask(req: IncomingMessage): RefusedRequest;
   trusts(req: IncomingMessage): boolean;
 }
 
@@ -60,7 +70,7 @@ function respondOn(stream: ServerHttp2Stream, answer: RejectAnswer, withBody: bo
 
 /**
  * Answers requests that a limiter refuses, before a call is made of them and, on connections of HTTP/1 that the listener
- * answers alone, before Node makes a response. Nothing else hears of them: no middleware, no span.
+ * answers alone, before Node makes a response. Nothing else hears of them but who listens to {@link RejectEarly.onReject}.
  */
 export class EarlyRejects implements LineDoor {
   private readonly answers = new RejectAnswers();
@@ -98,6 +108,8 @@ export class EarlyRejects implements LineDoor {
     if (isOver(res) || res.headersSent || res.getHeaderNames().length > 0) return false;
     const answer = this.answerTo(req);
     if (answer === undefined) return false;
+    // Node has told others of it, who may count what nobody governs.
+    markTurnedAway(streamOf(res) ?? req);
     try {
       turnAwayOnLine({ req, res }, listener, this);
       this.send(req, res, answer);
@@ -115,6 +127,8 @@ export class EarlyRejects implements LineDoor {
       res.end(answer.body);
     } else {
       const upload = !stream.endAfterHeaders;
+      // What is sent past it is to be read off it all the same.
+      res.statusCode = answer.status;
       if (upload) endUpload(req, res);
       // The end of a body is told once its headers have left, however full the connection is; only then it may be reset.
       respondOn(stream, answer, upload && req.method !== 'HEAD');
@@ -151,9 +165,9 @@ export class EarlyRejects implements LineDoor {
     }
   }
 
-  private tell(code: RejectionCode, ask: Ask): void {
+  private tell(code: RejectionCode, refused: RefusedRequest): void {
     try {
-      this.source.onReject?.(code, ask);
+      this.source.onReject?.(code, refused);
     } catch {
       // It only listens.
     }

@@ -21,8 +21,12 @@ function uploads({ complete, headers, readableDidRead, httpVersionMajor }: Incom
   return Number(headers['content-length'] ?? 0) > smallBodyBytes;
 }
 
-/** Stays of what was prepared: of the connection, or about whoever reads the answer, whatever that is. */
-const lasting = /^(?:connection|vary|access-control-.+)$/;
+/**
+ * Stays of what was prepared: of the connection, about whoever reads the answer, or about the call, whatever is answered: which
+ * span served it is asked most where it failed.
+ */
+const lasting =
+  /^(?:connection|vary|access-control-.+|timing-allow-origin|server-timing|traceresponse|x-trace-id)$/;
 
 function send(exchange: HttpExchange, error: unknown): void {
   const { req, res } = exchange;

@@ -25,3 +25,15 @@ export function markServed(req: object, served: ServedCall): void {
 export function servedCall(req: object): ServedCall | undefined {
   return (req as { [slot]?: ServedCall })[slot];
 }
+
+const turnedAway = Symbol.for('keelson.turnedAway.v1');
+
+/** Notes that a request, or a stream of HTTP/2, is refused before a call is made of it: whoever refused it has counted it. */
+export function markTurnedAway(req: object): void {
+  (req as { [turnedAway]?: true })[turnedAway] = true;
+}
+
+/** Whether a request or stream was refused before a call was made of it. */
+export function wasTurnedAway(req: object): boolean {
+  return (req as { [turnedAway]?: true })[turnedAway] === true;
+}

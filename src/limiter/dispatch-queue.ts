@@ -112,10 +112,15 @@ class Queue implements DispatchQueue {
   }
 
   /** A call that runs is over. */
-  ended(visit: Visit): void {
+  ended(visit: Visit): number | undefined {
     // One that is answered before its handler returns is over when that has.
-    if (visit.opening) visit.brief = true;
-    else this.over(visit, this.settings.clock.now());
+    if (visit.opening) {
+      visit.brief = true;
+      return undefined;
+    }
+    const now = this.settings.clock.now();
+    this.over(visit, now);
+    return now;
   }
 
   private over(visit: Visit, now: number): void {

@@ -6,7 +6,8 @@ import { DispatchTicket } from './dispatch-ticket.js';
 
 /** Whom a call tells how it goes on. */
 interface Host {
-  ended(visit: Visit): void;
+  /** @returns when, if it looked */
+  ended(visit: Visit): number | undefined;
   withdraw(visit: Visit): boolean;
 }
 
@@ -68,8 +69,8 @@ export class Visit extends DispatchTicket implements Receiver<unknown> {
   }
 
   answered(response: unknown): void {
-    this.host.ended(this);
-    this.outer.answered(response);
+    const now = this.host.ended(this);
+    this.outer.answered(response, now);
   }
 
   failed(error: unknown): void {

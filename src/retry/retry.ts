@@ -158,7 +158,7 @@ class Tries<Req, Res> implements Receiver<Res> {
     this.askedAt = outer.askedAt;
   }
 
-  answered(response: Res): void {
+  answered(response: Res, now?: number): void {
     const { protocol, budget } = this.settings;
     try {
       const outcome = protocol.classify(response, undefined);
@@ -171,7 +171,7 @@ class Tries<Req, Res> implements Receiver<Res> {
       this.outer.failed(fault);
       return;
     }
-    this.outer.answered(response);
+    this.outer.answered(response, now);
   }
 
   failed(error: unknown): void {

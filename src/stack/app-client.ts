@@ -8,7 +8,7 @@ import type { ClientStack, ClientStackOptions } from './client-stack.js';
 /** Options of {@link App.client}: those of a client stack but for what the app itself knows. */
 export type AppClientOptions<Req, Res> = Omit<
   ClientStackOptions<Req, Res>,
-  'service' | 'resolver' | 'bus' | 'clock' | 'random'
+  'service' | 'resolver' | 'bus' | 'clock' | 'random' | 'edges' | 'propagation'
 >;
 
 /** Options of {@link App.httpClient}. */
@@ -47,7 +47,12 @@ export function operationsOf(
 }
 
 /** Options of {@link App.client} beside those of all clients. */
-export const appClientOptions = { wire: undefined, semantics: undefined, caller: undefined };
+export const appClientOptions = {
+  wire: undefined,
+  semantics: undefined,
+  caller: undefined,
+  sizes: undefined,
+};
 
 /** What the policy of an app says of clients of any wire: all but what looks at messages, which are others there. */
 export function forAnyWire<Req, Res>(

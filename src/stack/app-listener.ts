@@ -1,6 +1,5 @@
 import type { Call } from '../core/call.js';
 import type { RejectionCode } from '../core/errors.js';
-import type { Ask } from '../core/gate.js';
 import { inNameOf } from '../core/in-name-of.js';
 import { wrongKind } from '../core/options.js';
 import { exchangeProtocol, type HttpExchange } from '../http/exchange.js';
@@ -13,10 +12,15 @@ import {
 } from '../http/listener.js';
 import { type ReportLoadOptions, reportLoadDefaults } from '../http/load-teller.js';
 import { recover } from '../http/recover.js';
+import type { RefusedRequest } from '../http/reject-early.js';
+import { rawHeader } from '../http/reject-request.js';
 import { type HttpHandler, serveHandler } from '../http/serve-handler.js';
+import { httpRefusals } from '../telemetry/http-refusals.js';
 import { httpServerSemantics } from '../telemetry/http-server-semantics.js';
+import { knownServiceName, serviceNameHeader } from '../telemetry/service-name.js';
 import { appServer, type ServerParts } from './app-server.js';
 import { earlyLimits } from './early-limits.js';
+import { exchangeSizes } from './http-sizes.js';
 import { checkGates, checkOptions, overlay } from './policy-checks.js';
 import { type ServerPolicy, serverPolicyDefaults } from './server-stack.js';
 
@@ -42,9 +46,10 @@ export interface AppListenerOptions
   /**
    * Whether limits that can tell are asked before a call is made of a request, while they refuse. What they refuse then
    * costs a fraction: on a server of HTTP/1 that this listener answers alone the answer is written before Node makes a
-   * response, which is little more than reading and writing the socket. It is the same answer, but nobody hears of it: no
-   * span, no duration, no other listener or instrumentation of the server; the event `rejected` and the metric
-   * `keelson.rejected` count them. `false` where each refused request has to be in a trace or log. No effect with limits
+   * response, which is little more than reading and writing the socket. It is the same answer, but few hear of it: no
+   * span, no line of a log, no other listener or instrumentation of the server. The event `rejected`, the metrics
+   * `keelson.rejected` and `http.server.request.duration`, and the edges of the app count them, these two with the caller.
+   * `false` where each refused request has to be in a trace or log. No effect with limits
    * that cannot tell, which are all but the queue, `bbr` and `concurrency`; nor while nothing is refused.
    *
    * @defaultValue `true`
@@ -103,6 +108,7 @@ function listenerOf(handler: HttpHandler, given: AppListenerOptions, parts: List
   const { service, events, clock } = parts;
   const { limits } = policy;
   const queue = parts.queues.of('listener', policy.queue, limits);
+  const { topology, sizes } = parts.telemetry;
   const stack = appServer<HttpExchange, HttpExchange>(
     (tell) => serveHandler(handler, { context, onLateError: tell, clock }),
     {
@@ -111,12 +117,21 @@ function listenerOf(handler: HttpHandler, given: AppListenerOptions, parts: List
       onError,
       protocol: exchangeProtocol,
       semantics: httpServerSemantics,
+      sizes: sizes ? exchangeSizes : undefined,
       recover,
     },
     parts,
   );
   const load = parts.load();
-  const onReject = (_code: RejectionCode, ask: Ask): void => load.cameInVain(ask);
+  const measure = policy.metrics === false ? undefined : httpRefusals();
+  const onReject = (code: RejectionCode, refused: RefusedRequest): void => {
+    load.cameInVain(refused);
+    const { req, operation, trusted } = refused;
+    const name = trusted ? rawHeader(req, serviceNameHeader) : undefined;
+    const caller = name === undefined ? undefined : knownServiceName(name);
+    topology?.refused(code, operation, caller);
+    measure?.({ req, code, operation, caller });
+  };
   const early =
     rejectEarly === false
       ? undefined

@@ -5,7 +5,11 @@ import type { Registry } from '../discovery/registrar.js';
 import type { Resolver } from '../discovery/resolver.js';
 import type { StaticEndpoint } from '../discovery/static.js';
 import type { HttpRequest } from '../http/request.js';
+import type { AccessLogOptions } from '../telemetry/access-log.js';
+import { chosenPropagation, type PropagationOptions } from '../telemetry/propagation-options.js';
+import { checkTraceHeaders, type TraceHeader } from '../telemetry/trace-header.js';
 import { checkAdvertised } from './advertise.js';
+import { type AppEdgesOptions, checkEdges } from './app-edges.js';
 import { type ClientPolicy, checkPolicy } from './client-policy.js';
 import { knownHooks, type LifecycleHooks } from './lifecycle.js';
 import { checkGiven, checkOptions } from './policy-checks.js';
@@ -106,6 +110,58 @@ export interface AppOptions {
    */
   readonly signals?: boolean | undefined;
   /**
+   * Who calls whom, for `app.edges()` and metrics; `false` to count nothing.
+   *
+   * @defaultValue `{}`
+   */
+  readonly edges?: AppEdgesOptions | false | undefined;
+  /**
+   * Whether metrics show each endpoint of its clients by itself too, `keelson.endpoint.inflight` and
+   * `keelson.endpoint.load`. With each deployment these are new series.
+   *
+   * @defaultValue `false`
+   */
+  readonly endpointMetrics?: boolean | undefined;
+  /**
+   * Whether metrics show the runtime of this process: event loop, heap, pauses for garbage, CPU. Once, however many apps
+   * there are. `false` beside something else that shows `nodejs.*` and `v8js.*`. No effect without an SDK.
+   *
+   * @defaultValue `true`
+   */
+  readonly runtimeMetrics?: boolean | undefined;
+  /**
+   * A line for each call of the servers, on standard output with `true`; see {@link accessLog}. It is flushed when the app
+   * stops. Requests that are refused before calls are made of them (`rejectEarly`) share a line that counts them.
+   *
+   * @defaultValue none
+   */
+  readonly accessLog?: AccessLogOptions | boolean | undefined;
+  /**
+   * In which words trace and baggage travel, in and out: `{ inject: ['w3c', 'baggage', 'b3'] }` beside services that know
+   * only B3.
+   *
+   * @defaultValue those of a `propagator()` that is registered for the process, else W3C is written and everything read
+   */
+  readonly propagation?: PropagationOptions | undefined;
+  /**
+   * Headers of responses that tell the caller which span served it: `traceresponse`, `server-timing`, `x-trace-id`.
+   *
+   * @defaultValue `[]`
+   */
+  readonly traceHeaders?: readonly TraceHeader[] | undefined;
+  /**
+   * What sends the spans and metrics of this process, as `telemetry()` of `keelson/otel` makes it: it is shut down when all
+   * else of the app has stopped. With several apps in one process give it to the one that stops last.
+   *
+   * @defaultValue none
+   */
+  readonly telemetry?:
+    | {
+        /** Sends what is left and ends; called once, awaited, and what it throws is told as `fault`. */
+        shutdown(): Promise<void>;
+      }
+    | undefined;
+  /**
    * Code to run at the turns of the app's life.
    *
    * @defaultValue `{}`
@@ -141,6 +197,13 @@ export const appDefaults = {
   drainPauseMs: undefined,
   closeTimeoutMs: 20_000,
   signals: true,
+  edges: {},
+  endpointMetrics: false,
+  runtimeMetrics: true,
+  accessLog: undefined,
+  propagation: undefined,
+  traceHeaders: [],
+  telemetry: undefined,
   hooks: {},
   clock: systemClock,
   random: systemRandom,
@@ -169,7 +232,7 @@ function checkLabels(metadata: AppOptions['metadata']): void {
 export function checkAppOptions(options: AppOptions): void {
   checkGiven('createApp', options);
   checkOptions('createApp', { known: { ...appDefaults, service: undefined }, bounds }, options);
-  const { service, client, hooks, advertiseHost, metadata } = options;
+  const { service, client, edges, hooks, advertiseHost, metadata } = options;
   if (typeof service !== 'string' || !/^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?$/.test(service)) {
     throw new TypeError(
       `createApp.service must be a name of letters, digits, ".", "_" and "-", got ${JSON.stringify(service)}`,
@@ -181,6 +244,12 @@ export function checkAppOptions(options: AppOptions): void {
       throw wrongKind(`createApp.hooks.${name}`, 'a function', hook);
   }
   checkPolicy('createApp.client', client);
+  chosenPropagation('createApp', options.propagation);
+  checkTraceHeaders('createApp.traceHeaders', options.traceHeaders ?? []);
+  checkEdges('createApp.edges', edges);
+  const { telemetry } = options;
+  if (telemetry !== undefined && typeof telemetry?.shutdown !== 'function')
+    throw wrongKind('createApp.telemetry', 'a telemetry, as telemetry() makes it', telemetry);
   checkLabels(metadata);
   if (advertiseHost !== undefined) checkAdvertised('createApp.advertiseHost', advertiseHost);
 }

@@ -7,7 +7,9 @@ import { wrongKind } from '../core/options.js';
 import type { ServerLoad } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
 import type { Semantics } from '../telemetry/semantics.js';
+import type { MessageSizes } from '../topology/edge-call.js';
 import type { AppEvents } from './app-events.js';
+import type { AppTelemetry } from './app-telemetry.js';
 import { faultTeller } from './handler-fault.js';
 import { checkGates, checkGiven, checkOptions, overlay } from './policy-checks.js';
 import type { ServerLoadWatch } from './server-load.js';
@@ -41,6 +43,12 @@ export interface AppServerOptions<Req, Res> extends ServerPolicy<Req, Res> {
    */
   readonly semantics?: Semantics<Req, Res> | undefined;
   /**
+   * What is known of the size of messages, for the edges of the app.
+   *
+   * @defaultValue nothing
+   */
+  readonly sizes?: MessageSizes<Req, Res> | undefined;
+  /**
    * Told of each fault of a handler, which is told of on the bus as `fault` too. Without it, and while nobody listens to
    * `fault`, faults are written to the console.
    *
@@ -54,6 +62,7 @@ const known = {
   protocol: undefined,
   recover: undefined,
   semantics: undefined,
+  sizes: undefined,
   onError: undefined,
 } as const;
 
@@ -64,6 +73,8 @@ export interface ServerParts {
   readonly clock: Clock;
   /** How loaded the process is; made when a server needs it. */
   readonly load: () => ServerLoadWatch;
+  /** Who hears of edges and limits. */
+  readonly telemetry: AppTelemetry;
   /** The queues of its servers. */
   readonly queues: ServerQueues;
   /** Runs something when the app has closed its servers. */
@@ -90,6 +101,7 @@ export function appServer<Req, Res>(
   if (typeof recover !== 'function') throw wrongKind('app.server.recover', 'a function', recover);
   checkOptions('app.server.metadata', { known: acceptMetadataDefaults }, rest.metadata);
   checkGates('app.server.limits', rest.limits, 'queue');
+  parts.telemetry.limitedBy('server', service, rest.limits);
   const tell = faultTeller({ events, onError });
   const stackOptions: ServerStackOptions<Req, Res> = {
     ...rest,
@@ -100,6 +112,8 @@ export function appServer<Req, Res>(
       rest.metadata ?? {},
     ),
     recover: recover(tell, load.told),
+    edges: parts.telemetry.topology,
+    ...parts.telemetry.told,
     clock,
   };
   const handler = handlerOf(tell);

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { EndpointState } from '../balancer/balance.js';
 import type { Clock } from '../core/clock.js';
 import { GovernanceError } from '../core/errors.js';
-import type { Bus } from '../core/events.js';
+import type { Gate } from '../core/gate.js';
 import type { Handler } from '../core/handler.js';
 import { inNameOf } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
@@ -10,12 +9,13 @@ import type { Random } from '../core/random.js';
 import type { GovernedFetch } from '../http/call-options.js';
 import type { Aside, HttpListener } from '../http/listener.js';
 import type { HttpHandler } from '../http/serve-handler.js';
-import { governanceMetrics } from '../telemetry/governance-metrics.js';
 import {
   type HttpClientRequest,
   type HttpClientResponse,
   httpClientSemantics,
 } from '../telemetry/http-client-semantics.js';
+import type { Edge, EdgePeriod } from '../topology/edge.js';
+import type { EdgeMessage } from '../topology/message-edges.js';
 import {
   type AppClientOptions,
   appClientOptions,
@@ -25,14 +25,18 @@ import {
   namesOfClient,
   operationsOf,
 } from './app-client.js';
+import type { App, ClientSnapshot } from './app-contract.js';
+import { type ProcessedMessage, producerOf } from './app-edges.js';
 import { AppEvents } from './app-events.js';
 import { type AppListenerOptions, appListener } from './app-listener.js';
 import { type AppOptions, appDefaults, checkAppOptions, usualDrainPauseMs } from './app-options.js';
 import { type AppServerOptions, appServer, type ServerParts } from './app-server.js';
+import { AppTelemetry } from './app-telemetry.js';
 import { checkClientOptions } from './client-policy.js';
 import { type ClientStack, clientStack } from './client-stack.js';
 import { checkFetchOptions, type FetchClientOptions, fetchClient } from './fetch-client.js';
 import { answerHealth, isHealthRequest } from './health.js';
+import { fetchSizes } from './http-sizes.js';
 import { type AppState, Lifecycle } from './lifecycle.js';
 import { checkGiven, overlay } from './policy-checks.js';
 import type { Servable } from './servable.js';
@@ -42,90 +46,10 @@ import { type Served, Servers } from './servers.js';
 import { type AnyHttpServer, type ServeOptions, type ServeSettings, serveDefaults } from './serving.js';
 import { onTermination } from './signals.js';
 import { type Sources, sourcesOf } from './sources.js';
+import { pause, within } from './waiting.js';
 import { warnOfMismatch, warnOfUngoverned } from './warnings.js';
 
-/** One client of an app at one moment. */
-export interface ClientSnapshot {
-  /** Whom it calls. */
-  readonly service: string;
-  /** What it knows of each endpoint. */
-  readonly endpoints: readonly EndpointState[];
-}
-
-/** One service process: its clients, its servers, its life. */
-export interface App {
-  /** Logical name. */
-  readonly service: string;
-  /** Where it is in its life. */
-  readonly state: AppState;
-  /** State changes of everything that belongs to it. */
-  readonly events: Bus;
-  /**
-   * Makes a governed `fetch` for one service. Takes a path, or an absolute URL whose host is the service's name. Make it
-   * once: a client with options of its own finds and measures the service by itself. Without options it is the same
-   * client each time.
-   *
-   * @throws TypeError when the service can be found nowhere; RangeError for options out of range
-   */
-  fetch(service: string, options?: FetchClientOptions): GovernedFetch;
-  /**
-   * Makes a governed client of one service for any wire.
-   *
-   * @throws TypeError when the service can be found nowhere; RangeError for options out of range
-   */
-  client<Req, Res>(service: string, options: AppClientOptions<Req, Res>): ClientStack<Req, Res>;
-  /**
-   * The same for a wire of HTTP, with the spans and metrics of HTTP clients: for a client that somebody else wrote.
-   *
-   * @throws TypeError when the service can be found nowhere; RangeError for options out of range
-   */
-  httpClient<Req extends HttpClientRequest, Res extends HttpClientResponse>(
-    service: string,
-    options: HttpClientOptions<Req, Res>,
-  ): HttpClient<Req, Res>;
-  /**
-   * Makes a governed listener for `http.createServer`, `https.createServer` or `http2.createServer`.
-   *
-   * The handler may be sync, async or in callback style, also an Express app. What it throws is answered with 500 and told
-   * as `fault`; see `onError` for who hears of it. When the call's time is over it is answered with 504, and what the
-   * handler still does to the response has no effect.
-   *
-   * @throws TypeError or RangeError for options that cannot work
-   */
-  listener(handler: HttpHandler, options?: AppListenerOptions): HttpListener;
-  /**
-   * Governs a handler of any wire as a server of this app: deadline, limits, spans and metrics, fault reports. For HTTP
-   * `listener` is shorter.
-   *
-   * @throws TypeError or RangeError for options that cannot work
-   */
-  server<Req, Res>(options: AppServerOptions<Req, Res>, handler: Handler<Req, Res>): Handler<Req, Res>;
-  /**
-   * Listens, registers, is ready. May be called for several servers, of different kinds too: of HTTP as they are, of gRPC
-   * as `grpcServer` of `keelson/grpc` makes them, others as a {@link Servable}. When it rejects, nothing of it is left: the
-   * server does not listen, is not registered, and signals do what they did before.
-   *
-   * @throws (as a rejection) TypeError for what is no server, the platform's error when the port is taken, what `hooks.beforeStart` throws, the registry's
-   * refusal, GovernanceError `SHUTTING_DOWN` when the app was stopped
-   */
-  serve(server: AnyHttpServer | Servable, options?: ServeOptions): Promise<Served>;
-  /** What each client of this app knows of its endpoints: for a debug page or a panel, not for each call. */
-  snapshot(): readonly ClientSnapshot[];
-  /**
-   * How loaded this process is: what its answers tell, and whether its CPU quota holds it back. Without a server nobody
-   * measures, and there is nothing in it.
-   */
-  load(): AppLoad;
-  /** Answers `/healthz` and `/readyz`. @returns whether the request was one of them */
-  health(req: IncomingMessage, res: ServerResponse): boolean;
-  /**
-   * Deregisters, drains, closes; never rejects. Calls in flight finish. Upgraded connections are not waited for: close
-   * them in `hooks.beforeStop`. A second call joins the first.
-   */
-  stop(): Promise<void>;
-  /** The same as `stop`. */
-  [Symbol.asyncDispose](): Promise<void>;
-}
+export type { App, ClientSnapshot };
 
 /** Registries promise to take no longer than one request may; one that breaks the promise must not hold the end up. */
 const registryPatienceMs = 10_000;
@@ -136,7 +60,7 @@ const lateMs = 1000;
 /** A client of the app, until somebody closes it. */
 interface OwnClient {
   readonly service: string;
-  readonly stack: Pick<ClientStack<never, unknown>, 'snapshot' | 'close'>;
+  readonly stack: Pick<ClientStack<never, unknown>, 'snapshot' | 'tries' | 'close'>;
 }
 
 class KeelsonApp implements App {
@@ -153,7 +77,7 @@ class KeelsonApp implements App {
   private readonly governed = new WeakSet<object>();
   /** Whether a listener or server was made of it (frameworks have theirs inside), or it was said that there is none. */
   private governs = false;
-  private readonly endMetrics: () => void;
+  private readonly telemetry: AppTelemetry;
   private readonly healthAside: Aside = {
     matches: isHealthRequest,
     answer: (req, res) => void this.health(req, res),
@@ -170,7 +94,7 @@ class KeelsonApp implements App {
     this.clock = clock;
     this.random = random;
     this.events = new AppEvents(service);
-    this.endMetrics = governanceMetrics(this.events.own);
+    this.telemetry = new AppTelemetry(options, this.events.own, clock);
     this.lifecycle = new Lifecycle(service, this.events, hooks);
     this.sources = sourcesOf(options, { bus: this.events, clock, random });
     this.queues = new ServerQueues({
@@ -179,7 +103,10 @@ class KeelsonApp implements App {
         onTransition: (shedding) => this.events.emit('shedding', { service, shedding }),
         onRefuse: (now, priority) => this.loadWatch().meter.refused(now, priority),
       },
-      watch: (queue) => this.loadWatch().add(queue),
+      watch: (queue) => {
+        this.loadWatch().add(queue);
+        this.telemetry.parts.addQueue(queue);
+      },
     });
     this.closers.push(() => this.queues.close());
     this.servers = new Servers({
@@ -205,7 +132,7 @@ class KeelsonApp implements App {
     const resolver = this.sources.resolverOf(service);
     const names = namesOfClient('app.fetch', this.options.client, options);
     const client = inNameOf(names, () => fetchClient(service, resolver, { ...policy, ...this.shared() }));
-    this.clients.add({ service, stack: client.stack });
+    this.own({ service, stack: client.stack }, policy.limits);
     if (options === undefined) this.fetches.set(service, client.fetch);
     return client.fetch;
   }
@@ -216,13 +143,13 @@ class KeelsonApp implements App {
     const { client } = this.options;
     const resolver = this.sources.resolverOf(service);
     const policy = { wire: options.wire, ...overlay(forAnyWire<Req, Res>(client), options) };
-    const parts = { caller: this.service, ...policy, ...this.parts(), service, resolver };
+    const edges = this.telemetry.topology;
+    const parts = { caller: this.service, ...policy, ...this.parts(), edges, service, resolver };
     const names = namesOfClient('app.client', client, options);
     const stack = inNameOf(names, () => clientStack<Req, Res>(parts));
-    const own = { service, stack };
-    this.clients.add(own);
+    const disown = this.own({ service, stack }, policy.limits);
     const close = (): void => {
-      this.clients.delete(own);
+      disown();
       stack.close();
     };
     return { ...stack, close };
@@ -287,6 +214,18 @@ class KeelsonApp implements App {
     return answerHealth(req, res, this.state);
   }
 
+  edges(period?: EdgePeriod): readonly Edge[] {
+    return this.telemetry.topology?.edges(period) ?? [];
+  }
+
+  sent(message: EdgeMessage): void {
+    this.telemetry.topology?.sent(message);
+  }
+
+  processed({ token, ...message }: ProcessedMessage): void {
+    this.telemetry.topology?.processed({ ...message, producer: producerOf(token) });
+  }
+
   stop(): Promise<void> {
     this.stopping ??= this.shutDown();
     return this.stopping;
@@ -296,18 +235,32 @@ class KeelsonApp implements App {
     return this.stop();
   }
 
+  /** @returns what takes a client away that its user closes */
+  private own(client: OwnClient, limits: readonly Gate[] | undefined): () => void {
+    const { clients, telemetry } = this;
+    clients.add(client);
+    const forget = telemetry.parts.addClient(client.service, client.stack);
+    telemetry.limitedBy('client', client.service, limits);
+    return () => {
+      clients.delete(client);
+      forget();
+    };
+  }
+
   private parts() {
-    return { bus: this.events, clock: this.clock, random: this.random };
+    const { propagation } = this.options;
+    return { bus: this.events, clock: this.clock, random: this.random, propagation };
   }
 
   private shared() {
-    return { ...this.parts(), caller: this.service };
+    const { topology: edges, sizes } = this.telemetry;
+    return { ...this.parts(), caller: this.service, edges, sizes: sizes ? fetchSizes : undefined };
   }
 
   private serverParts(): ServerParts {
-    const { service, events, clock, queues } = this;
+    const { service, events, clock, queues, telemetry } = this;
     const atEnd = (run: () => void): void => void this.closers.push(run);
-    return { service, events, clock, queues, load: () => this.loadWatch(), atEnd };
+    return { service, events, clock, queues, telemetry, load: () => this.loadWatch(), atEnd };
   }
 
   private mustRun(): void {
@@ -363,29 +316,19 @@ class KeelsonApp implements App {
     for (const { stack } of this.clients) await close(() => stack.close());
     for (const closer of this.closers) await close(closer);
     await close(() => this.sources.close());
-    this.endMetrics();
+    this.telemetry.close();
     lifecycle.move('stopped');
     await lifecycle.run('afterStop');
+    const { telemetry } = this.options;
+    if (telemetry !== undefined)
+      await within(
+        lifecycle.attempt('telemetry', () => telemetry.shutdown()),
+        closeTimeoutMs + lateMs,
+        clock,
+      );
+    this.telemetry.hide();
     this.removeSignals?.();
   }
-}
-
-function pause(ms: number, clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    if (ms > 0) clock.after(ms, resolve);
-    else resolve();
-  });
-}
-
-/** Waits for something that never rejects, but no longer than that. */
-function within(work: Promise<void>, ms: number, clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = clock.after(ms, resolve);
-    work.then(() => {
-      timer.cancel();
-      resolve();
-    }, resolve);
-  });
 }
 
 /**

@@ -20,8 +20,12 @@ import { hedge } from '../retry/hedge.js';
 import { retry } from '../retry/retry.js';
 import { retryBudget } from '../retry/retry-budget.js';
 import { tied } from '../retry/tied.js';
+import type { PropagationOptions } from '../telemetry/propagation-options.js';
 import type { Semantics } from '../telemetry/semantics.js';
+import type { MessageSizes } from '../topology/edge-call.js';
+import type { Topology } from '../topology/topology.js';
 import { type ClientPolicy, checkPolicy, clientPolicyDefaults } from './client-policy.js';
+import { type ClientTries, CountedBudget } from './client-tries.js';
 import { endpointStack } from './endpoint-stack.js';
 import { checkGiven, overlay } from './policy-checks.js';
 import { clientTelemetry } from './telemetry.js';
@@ -60,6 +64,24 @@ export interface ClientStackOptions<Req, Res> extends ClientPolicy<Req, Res> {
    */
   readonly caller?: string | undefined;
   /**
+   * In which words trace and baggage go out.
+   *
+   * @defaultValue those of the process, W3C where nothing else was said
+   */
+  readonly propagation?: PropagationOptions | undefined;
+  /**
+   * Counts who calls whom.
+   *
+   * @defaultValue none
+   */
+  readonly edges?: Topology | undefined;
+  /**
+   * What is known of the size of messages, for `edges`.
+   *
+   * @defaultValue nothing
+   */
+  readonly sizes?: MessageSizes<Req, Res> | undefined;
+  /**
    * Tells the time and waits.
    *
    * @defaultValue `systemClock`
@@ -83,6 +105,8 @@ export interface ClientStack<Req, Res> {
   readonly clock: Clock;
   /** What it knows of each endpoint: for panels and tests, not for each call. */
   snapshot(): readonly EndpointState[];
+  /** What further tries its calls have made and may make. */
+  tries(): ClientTries;
   /** Ends the watch and lets go of connections; calls in flight end by themselves, new ones are refused. */
   close(): void;
 }
@@ -106,6 +130,9 @@ const parts = {
   bus: undefined,
   semantics: undefined,
   caller: undefined,
+  propagation: undefined,
+  edges: undefined,
+  sizes: undefined,
   clock: systemClock,
   random: systemRandom,
 } as const;
@@ -144,8 +171,8 @@ function announcingBalancer<Req, Res>(
 /**
  * Joins the parts of a client in the canonical order and returns one handler.
  *
- * Outermost first: span of the call, metrics, the user's middlewares (all three see refusals and retries as one call),
- * deadline (its time covers everything inside), limits (a call counts once, however often it is tried), retry, ties
+ * Outermost first: span of the call, metrics, the user's middlewares, the count of edges (all see refusals and retries as
+ * one call, and what a middleware answers from elsewhere is no call of the edge), deadline (its time covers everything inside), limits (a call counts once, however often it is tried), retry, ties
  * or hedge (each try and each copy may meet another endpoint), balance, and behind it per endpoint: gates, span of the attempt, timeout, wire.
  *
  * Use it for a wire of your own; for HTTP `app.fetch` and `governedFetch` are shorter.
@@ -180,12 +207,20 @@ function stackOf<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<R
   const { limits = [], use = [] } = options;
   const onDrop = (drop: MetadataDrop): void => bus.emit('metadata', { service, side: 'client', ...drop });
   const budget = retryBudget(options.retryBudget);
+  const hedging = new CountedBudget(budget);
   const repeats = options.retry !== false || Boolean(options.hedge) || Boolean(options.tied);
-  const telemetry = clientTelemetry(
-    { protocol, clock, semantics: options.semantics, tracing: options.tracing, metrics: options.metrics },
-    options.caller,
+  const telemetry = clientTelemetry({
+    service,
+    protocol,
+    clock,
+    bus,
     repeats,
-  );
+    semantics: options.semantics,
+    tracing: options.tracing,
+    metrics: options.metrics,
+    propagation: options.propagation,
+    caller: options.caller,
+  });
   // Also where nothing is retried: successes fill the budget of hedges, and what failed below is noted for those above.
   const tries = options.retry === false ? { attempts: 1 } : options.retry;
   const leaf = balance<Req, Res>({
@@ -214,11 +249,18 @@ function stackOf<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<R
       options.metadata !== false &&
         forwardMetadata<Req, Res>(overlay<ForwardMetadataOptions>({ onDrop }, options.metadata ?? {})),
       ...use,
+      options.edges?.client<Req, Res>({
+        callee: service,
+        caller: options.caller,
+        protocol,
+        sizes: options.sizes,
+        clock,
+      }),
       deadline<Req, Res>({ timeoutMs, protocol, clock }),
       limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
       retry<Req, Res>({ ...tries, protocol, budget, clock, random }),
-      options.tied ? tied<Req, Res>({ ...options.tied, protocol, budget, clock }) : false,
-      options.hedge ? hedge<Req, Res>({ ...options.hedge, protocol, budget, clock }) : false,
+      options.tied ? tied<Req, Res>({ ...options.tied, protocol, budget: hedging, clock }) : false,
+      options.hedge ? hedge<Req, Res>({ ...options.hedge, protocol, budget: hedging, clock }) : false,
     ],
     leaf.handler,
   );
@@ -227,6 +269,10 @@ function stackOf<Req, Res>(options: ClientStackOptions<Req, Res>): ClientStack<R
     events: bus,
     clock,
     snapshot: () => leaf.snapshot(clock.now()),
-    close: () => leaf.close(),
+    tries: () => ({ ...budget.snapshot(clock.now()), hedges: hedging.given }),
+    close: () => {
+      leaf.close();
+      telemetry.close();
+    },
   };
 }

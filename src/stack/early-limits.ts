@@ -3,7 +3,7 @@ import { type EarlyRefuser, isEarlyRefuser } from '../core/early-refusal.js';
 import type { RejectionCode } from '../core/errors.js';
 import type { Bus } from '../core/events.js';
 import type { Ask, Gate } from '../core/gate.js';
-import type { RejectEarly } from '../http/reject-early.js';
+import type { RefusedRequest, RejectEarly } from '../http/reject-early.js';
 
 /** Several as one: the first that refuses counts. */
 class FirstOf implements EarlyRefuser {
@@ -64,7 +64,7 @@ export interface EarlyLimitsParts {
   readonly bus: Bus;
   readonly clock: Clock;
   /** Told of each request that is refused. */
-  readonly onReject: (code: RejectionCode, ask: Ask) => void;
+  readonly onReject: (code: RejectionCode, refused: RefusedRequest) => void;
   /** Runs something when no more requests come. */
   readonly atEnd: (run: () => void) => void;
 }
@@ -85,9 +85,9 @@ export function earlyLimits(
   return {
     refuser: others.length === 0 ? first : new FirstOf([first, ...others]),
     clock,
-    onReject: (code, ask) => {
+    onReject: (code, refused) => {
       tally.add(code);
-      onReject(code, ask);
+      onReject(code, refused);
     },
   };
 }

@@ -10,7 +10,7 @@ import type { HttpRequest } from '../http/request.js';
 import { type ToFetchOptions, toFetch } from '../http/to-fetch.js';
 import { httpClientSemantics } from '../telemetry/http-client-semantics.js';
 import { type ClientPolicy, checkClientOptions } from './client-policy.js';
-import { type ClientStack, clientStack } from './client-stack.js';
+import { type ClientStack, type ClientStackOptions, clientStack } from './client-stack.js';
 
 /** Options of {@link App.fetch}: how calls are governed, how they are carried, how they are named. */
 export interface FetchClientOptions
@@ -25,7 +25,7 @@ export interface FetchClientOptions
   readonly balancer?: Balancer | undefined;
 }
 
-interface Shared {
+interface Shared extends Pick<ClientStackOptions<HttpRequest, Response>, 'edges' | 'sizes' | 'propagation'> {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly random: Random;

@@ -10,7 +10,13 @@ import { trustedPeer } from '../core/trust.js';
 import { acceptDeadline } from '../deadline/accept-deadline.js';
 import { deadline } from '../deadline/deadline.js';
 import { dispatchQueue } from '../limiter/dispatch-queue.js';
+import type { AccessLog } from '../telemetry/access-log.js';
+import type { PropagationOptions } from '../telemetry/propagation-options.js';
 import type { Semantics } from '../telemetry/semantics.js';
+import { callerOf } from '../telemetry/service-name.js';
+import type { TraceHeader } from '../telemetry/trace-header.js';
+import type { MessageSizes } from '../topology/edge-call.js';
+import type { Topology } from '../topology/topology.js';
 import { checkGates, checkGiven, checkMiddlewares, checkOptions } from './policy-checks.js';
 import { chosenQueue, type QueueChoice } from './server-queue.js';
 import { serverTelemetry } from './telemetry.js';
@@ -92,6 +98,36 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicy<Req, Res> {
    */
   readonly semantics?: Semantics<Req, Res> | undefined;
   /**
+   * In which words trace and baggage are read.
+   *
+   * @defaultValue those of the process; everything is read where nothing else was said
+   */
+  readonly propagation?: PropagationOptions | undefined;
+  /**
+   * Headers of responses that tell the caller which span served it.
+   *
+   * @defaultValue `[]`
+   */
+  readonly traceHeaders?: readonly TraceHeader[] | undefined;
+  /**
+   * Gets a line for each call. No effect without `semantics`, which tell what a line says.
+   *
+   * @defaultValue none
+   */
+  readonly accessLog?: AccessLog | undefined;
+  /**
+   * Counts who calls whom.
+   *
+   * @defaultValue none
+   */
+  readonly edges?: Topology | undefined;
+  /**
+   * What is known of the size of messages, for `edges`.
+   *
+   * @defaultValue nothing
+   */
+  readonly sizes?: MessageSizes<Req, Res> | undefined;
+  /**
    * Tells the time and waits.
    *
    * @defaultValue `systemClock`
@@ -100,7 +136,17 @@ export interface ServerStackOptions<Req, Res> extends ServerPolicy<Req, Res> {
 }
 
 /** What a stack is made of besides its policy. */
-const parts = { protocol: undefined, recover: undefined, semantics: undefined, clock: systemClock } as const;
+const parts = {
+  protocol: undefined,
+  recover: undefined,
+  semantics: undefined,
+  propagation: undefined,
+  traceHeaders: undefined,
+  accessLog: undefined,
+  edges: undefined,
+  sizes: undefined,
+  clock: systemClock,
+} as const;
 
 function checkStack<Req, Res>(options: ServerStackOptions<Req, Res>): void {
   checkGiven('serverStack', options);
@@ -117,9 +163,9 @@ const isTrusted = (call: Call): boolean => call.values.get(trustedPeer) === true
 /**
  * Joins the parts of a server in the canonical order around a handler.
  *
- * Outermost first: span, metrics (both see what {@link ServerStackOptions.recover} answers), recover (everything inside
- * may throw), the caller's deadline and the server's own, limits (a call whose time is over takes no place), the queue
- * (what it knows of a call is its deadline, and who has gone leaves it), metadata, the user's middlewares, the handler.
+ * Outermost first: span, access log, metrics (all see what {@link ServerStackOptions.recover} answers), recover (everything inside
+ * may throw), the count of edges (sees each refusal with its reason), the caller's deadline and the server's own, limits (a call whose time is over takes no place), the queue
+ * (what it knows of a call is its deadline, and who has gone leaves it), a note of when it was left, metadata, the user's middlewares, the handler.
  *
  * @throws RangeError or TypeError for options out of range
  */
@@ -129,17 +175,22 @@ export function serverStack<Req, Res>(
 ): Handler<Req, Res> {
   checkStack(options);
   const { protocol, clock = systemClock, limits = [], semantics, tracing, metrics } = options;
+  const { propagation, traceHeaders, accessLog } = options;
+  const told = { semantics, protocol, clock, tracing, metrics, propagation, traceHeaders, accessLog };
+  const telemetry = serverTelemetry<Req, Res>(told);
   const queue = chosenQueue('serverStack', options.queue, (given) =>
     dispatchQueue({ ...given, clock: given.clock ?? clock }),
   );
   return compose<Req, Res>(
     [
-      ...serverTelemetry({ semantics, protocol, clock, tracing, metrics }),
+      ...telemetry.call,
       options.recover,
+      options.edges?.server<Req, Res>({ protocol, callerOf, sizes: options.sizes, clock }),
       acceptDeadline({ trust: isTrusted, clock }),
       deadline({ timeoutMs: options.timeoutMs ?? serverPolicyDefaults.timeoutMs, protocol, clock }),
       limits.length > 0 && guard<Req, Res>(limits, { protocol, clock }),
       queue?.middleware<Req, Res>(),
+      ...telemetry.handler,
       options.metadata && acceptMetadata(options.metadata),
       ...(options.use ?? []),
     ],

@@ -1,4 +1,4 @@
-import { constants } from 'node:os';
+import { raiseSignal } from './raise-signal.js';
 
 const signals = ['SIGTERM', 'SIGINT'] as const;
 
@@ -37,10 +37,7 @@ class Termination {
     this.stopping = false;
     this.stops.clear();
     this.deafen();
-    // The first process of a container is not ended by the default action of a signal.
-    if (process.pid === 1 && process.listenerCount(signal) === 0)
-      process.exit(128 + constants.signals[signal]);
-    process.kill(process.pid, signal);
+    raiseSignal(signal);
   }
 
   private deafen(): void {

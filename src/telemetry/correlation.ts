@@ -18,7 +18,7 @@ export interface TraceIds {
 function spanOf(call: Call): SpanContext | undefined {
   const scope = scopeOf(call);
   if (scope !== undefined) return trace.getSpanContext(scope.context);
-  return call.side === 'server' ? receivedSpan(call.headers) : undefined;
+  return call.side === 'server' ? receivedSpan(call) : undefined;
 }
 
 function activeSpan(): SpanContext | undefined {

@@ -17,7 +17,9 @@ const known: ReadonlySet<string> = new Set([
 
 /** The method as an attribute of low cardinality. */
 export function methodOf(method: string | undefined): string {
-  const upper = (method ?? 'GET').toUpperCase();
+  if (method === undefined) return 'GET';
+  if (known.has(method)) return method;
+  const upper = method.toUpperCase();
   return known.has(upper) ? upper : '_OTHER';
 }
 
@@ -30,7 +32,7 @@ export function methodAttributes(method: string | undefined): Attributes {
 }
 
 /** The template in an operation such as `GET /users/:id`; an operation that is the method alone has none. */
-export function templateOf({ operation }: Call): string | undefined {
+export function templateOf({ operation }: Pick<Call, 'operation'>): string | undefined {
   const slash = operation.indexOf('/');
   return slash < 0 || (slash > 0 && operation.charCodeAt(slash - 1) !== 32)
     ? undefined

@@ -1,4 +1,5 @@
 import type { Attributes } from '@opentelemetry/api';
+import type { Call } from '../core/call.js';
 import { isGovernanceError } from '../core/errors.js';
 import { durationBuckets, httpSpanName, methodAttributes, methodOf, templateOf } from './http-method.js';
 import { redactSignatures } from './http-url.js';
@@ -26,6 +27,10 @@ export interface HttpServerExchange {
   readonly res: {
     /** Status code, as soon as it is decided. */
     readonly statusCode: number;
+    /** Adds a header; left out: nothing is told in headers. */
+    appendHeader?(name: string, value: string): unknown;
+    /** Whether it is too late for headers. */
+    readonly headersSent?: boolean | undefined;
   };
 }
 
@@ -39,13 +44,21 @@ function first(value: string | readonly string[] | undefined): string | undefine
   return typeof value === 'string' ? value : value?.[0];
 }
 
-/** `Host: [::1]:8080` → `::1`, 8080. */
-function writeHost(into: Attributes, host: string | undefined): void {
-  const match = /^(\[[\da-f:.]+\]|[^:\s/]{1,255})(?::(\d{1,5}))?$/i.exec(host ?? '');
-  if (match === null) return;
-  const address = match[1] as string;
-  into['server.address'] = address.startsWith('[') ? address.slice(1, -1) : address;
-  if (match[2] !== undefined) into['server.port'] = Number(match[2]);
+/** `Host: [::1]:8080` → `::1`, 8080. Most requests have the host of the one before, which is not read again. */
+let lastHost = '';
+let lastAddress: string | undefined;
+let lastPort: number | undefined;
+
+function writeHost(into: Attributes, host: string): void {
+  if (host !== lastHost) {
+    const match = /^(\[[\da-f:.]+\]|[^:\s/]{1,255})(?::(\d{1,5}))?$/i.exec(host);
+    const address = match?.[1];
+    lastAddress = address?.startsWith('[') ? address.slice(1, -1) : address;
+    lastPort = match?.[2] === undefined ? undefined : Number(match[2]);
+    lastHost = host;
+  }
+  if (lastAddress !== undefined) into['server.address'] = lastAddress;
+  if (lastPort !== undefined) into['server.port'] = lastPort;
 }
 
 function writePeer(into: Attributes, { socket }: Request): void {
@@ -66,6 +79,20 @@ function activeAttributes({ req }: HttpServerExchange): Attributes {
   return { 'http.request.method': methodOf(req.method), 'url.scheme': schemeOf(req) };
 }
 
+function routeAttributes(exchange: HttpServerExchange, call: Pick<Call, 'operation'>): Attributes {
+  const attributes = activeAttributes(exchange);
+  const route = templateOf(call);
+  if (route !== undefined) attributes['http.route'] = route;
+  return attributes;
+}
+
+/** What the measurement of an answered request tells. */
+export function servedAttributes(exchange: HttpServerExchange, call: Pick<Call, 'operation'>): Attributes {
+  const attributes = routeAttributes(exchange, call);
+  attributes['http.response.status_code'] = exchange.res.statusCode;
+  return attributes;
+}
+
 /**
  * The semantic conventions for HTTP servers, stable since 1.23: names of spans, attributes, measurements.
  *
@@ -77,7 +104,7 @@ export const httpServerSemantics: Semantics<HttpServerExchange, HttpServerExchan
     const attributes = methodAttributes(req.method);
     writeTarget(attributes, req.url ?? '/');
     attributes['url.scheme'] = schemeOf(req);
-    writeHost(attributes, first(req.headers['host']));
+    writeHost(attributes, first(req.headers['host']) ?? '');
     writePeer(attributes, req);
     if (req.httpVersion !== undefined) attributes['network.protocol.version'] = req.httpVersion;
     const agent = first(req.headers['user-agent']);
@@ -100,14 +127,21 @@ export const httpServerSemantics: Semantics<HttpServerExchange, HttpServerExchan
   },
   errorType: ({ res }) => (res.statusCode >= 500 ? String(res.statusCode) : undefined),
   route: templateOf,
-  activeAttributes,
-  durationAttributes: (exchange, response, call) => {
-    const attributes = activeAttributes(exchange);
-    const route = templateOf(call);
-    if (route !== undefined) attributes['http.route'] = route;
-    if (response !== undefined) attributes['http.response.status_code'] = response.res.statusCode;
-    return attributes;
+  addResponseHeader: ({ res }, name, value) => {
+    if (res.headersSent !== true) res.appendHeader?.(name, value);
   },
+  access: ({ req, res }) => ({
+    method: req.method,
+    target: req.url,
+    protocol: req.httpVersion === undefined ? 'HTTP' : `HTTP/${req.httpVersion}`,
+    // Of one that went away before the answer began there is none.
+    status: res.headersSent === false ? undefined : res.statusCode,
+    peer: req.socket?.remoteAddress,
+    agent: first(req.headers['user-agent']),
+  }),
+  activeAttributes,
+  durationAttributes: (exchange, response, call) =>
+    response === undefined ? routeAttributes(exchange, call) : servedAttributes(response, call),
   duration: {
     name: 'http.server.request.duration',
     description: 'Duration of HTTP server requests.',

@@ -1,6 +1,6 @@
-import type { Meter, MeterProvider, ObservableResult } from '@opentelemetry/api';
+import type { MeterProvider } from '@opentelemetry/api';
 import type { ServerLoad } from '../core/outcome.js';
-import { lazyInstruments } from './open-telemetry.js';
+import { type Observation, type ObservedInstrument, observe } from './observed.js';
 
 /** What is shown: a server's load, and what it does not tell its clients. */
 export interface ShownLoad extends ServerLoad {
@@ -8,11 +8,12 @@ export interface ShownLoad extends ServerLoad {
   readonly throttledRatio?: number;
 }
 
-type Gauge = readonly [field: keyof ShownLoad, name: string, unit: string, description: string];
+type Field = keyof ShownLoad;
+type Gauge = readonly [field: Field, name: string, unit: string, description: string];
 
 const gauges: readonly Gauge[] = [
-  ['backlogMs', 'keelson.server.backlog', 'ms', 'How long a call that came now would wait for the thread.'],
-  ['serviceMs', 'keelson.server.service_time', 'ms', 'What a call occupies the thread for, on average.'],
+  ['backlogMs', 'keelson.server.backlog', 's', 'How long a call that came now would wait for the thread.'],
+  ['serviceMs', 'keelson.server.service_time', 's', 'What a call occupies the thread for, on average.'],
   ['inflight', 'keelson.server.inflight', '{call}', 'Calls in flight.'],
   [
     'cpuRatio',
@@ -30,18 +31,13 @@ const gauges: readonly Gauge[] = [
 ];
 
 /** Of these, what is absent means all and none. */
-const absent: { readonly [Field in keyof ShownLoad]?: number } = { admitRatio: 1, throttledRatio: 0 };
+const absent: { readonly [Known in Field]?: number } = { admitRatio: 1, throttledRatio: 0 };
 
 /** Gauges that are shown. */
-export interface LoadGauges {
-  /** Shows them to an SDK that was registered since; to be called now and then. */
-  readonly refresh: () => void;
-  /** Takes them away. */
-  readonly stop: () => void;
-}
+export type LoadGauges = Observation;
 
 /**
- * Shows how loaded a server is: `keelson.server.backlog` and `keelson.server.service_time` in milliseconds,
+ * Shows how loaded a server is: `keelson.server.backlog` and `keelson.server.service_time` in seconds,
  * `keelson.server.inflight`, `keelson.server.utilization`, `keelson.server.admitted`, `keelson.server.throttled`.
  *
  * @param service - which service is loaded
@@ -53,33 +49,22 @@ export function loadMetrics(
   read: () => ShownLoad,
   meterProvider?: MeterProvider,
 ): LoadGauges {
-  let remove: (() => void) | undefined;
-  const make = (meter: Meter): (() => void) => {
-    remove?.();
-    const removals = gauges.map(([field, name, unit, description]) => {
-      const gauge = meter.createObservableGauge(name, { unit, description });
-      const observe = (result: ObservableResult): void => {
-        const value = read()[field] ?? absent[field];
-        if (value !== undefined) result.observe(value, { 'keelson.service': service });
-      };
-      gauge.addCallback(observe);
-      return () => gauge.removeCallback(observe);
-    });
-    remove = () => {
-      for (const removal of removals) removal();
-    };
-    return remove;
-  };
-  const instruments = lazyInstruments(make, meterProvider);
-  instruments();
-  let stopped = false;
-  return {
-    refresh: () => {
-      if (!stopped) instruments();
+  const instruments = Object.fromEntries(
+    gauges.map(([field, name, unit, description]) => [field, { kind: 'gauge', name, unit, description }]),
+  ) as Record<Field, ObservedInstrument>;
+  const attributes = { 'keelson.service': service };
+  return observe<Field>(
+    {
+      instruments,
+      read: (tell) => {
+        const load = read();
+        for (const [field, , unit] of gauges) {
+          const value = load[field] ?? absent[field];
+          // A load tells milliseconds, and metrics are in seconds, which is what Prometheus asks of them.
+          if (value !== undefined) tell(field, unit === 's' ? value / 1000 : value, attributes);
+        }
+      },
     },
-    stop: () => {
-      stopped = true;
-      remove?.();
-    },
-  };
+    meterProvider,
+  );
 }

@@ -19,7 +19,8 @@ const scopeName = 'keelson';
 
 // The api makes equal keys of equal names, so these are the keys of @opentelemetry/core, without needing it.
 const suppressKey = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
-const rpcKey = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
+/** Where a context tells instrumentations within of the request that is being served. */
+export const rpcKey = createContextKey('OpenTelemetry SDK Context Key RPC_METADATA');
 
 /** The context in which instrumentations make no spans and propagators write no headers. */
 export function suppressTracing(within: Context): Context {
@@ -33,7 +34,7 @@ export function isSuppressed(within: Context): boolean {
 
 // Where all copies of the api of one major version keep what was registered with any of them.
 const registered = Symbol.for('opentelemetry.js.api.1');
-const home = globalThis as { readonly [registered]?: unknown };
+const home = globalThis as { readonly [registered]?: { readonly propagation?: unknown } };
 
 /**
  * Whether nobody has registered anything, neither SDK nor context manager. The api finds that out too, but takes ten times
@@ -41,6 +42,12 @@ const home = globalThis as { readonly [registered]?: unknown };
  */
 export function isUnused(): boolean {
   return home[registered] === undefined;
+}
+
+/** The propagator that is registered for the process; the api itself tells only which headers it writes. */
+export function registeredPropagator(): object | undefined {
+  const propagator = home[registered]?.propagation;
+  return typeof propagator === 'object' && propagator !== null ? propagator : undefined;
 }
 
 interface Delegating {
@@ -111,6 +118,13 @@ export interface RpcMetadata {
   readonly type?: unknown;
   readonly span?: Span | undefined;
   route?: string | undefined;
+  /** Ours: a server stack of keelson serves the request, names its span and measures it. */
+  adopted?: boolean | undefined;
+}
+
+/** What a context tells of the request that is being served. */
+export function rpcMetadataOf(within: Context): RpcMetadata | undefined {
+  return within.getValue(rpcKey) as RpcMetadata | undefined;
 }
 
 /** The span that an auto-instrumentation has made for this request. */

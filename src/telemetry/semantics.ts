@@ -1,4 +1,4 @@
-import type { Attributes } from '@opentelemetry/api';
+import type { Attributes, Span } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 
 /** One histogram or counter, as OpenTelemetry wants it described. */
@@ -15,6 +15,22 @@ export interface InstrumentDescription {
    * @defaultValue none
    */
   readonly buckets?: readonly number[] | undefined;
+}
+
+/** What an access log tells of a message. All of it may have been written by whoever sent it. */
+export interface AccessFacts {
+  /** `GET`. */
+  readonly method?: string | undefined;
+  /** Path and query. */
+  readonly target?: string | undefined;
+  /** `HTTP/1.1`. */
+  readonly protocol?: string | undefined;
+  /** Status code, or its name. */
+  readonly status?: number | string | undefined;
+  /** Address of whoever is connected. */
+  readonly peer?: string | undefined;
+  /** What the client calls itself. */
+  readonly agent?: string | undefined;
 }
 
 /**
@@ -45,11 +61,27 @@ export interface Semantics<in Req, in Res> {
   durationAttributes(request: Req, response: Res | undefined, call: Call): Attributes;
   /** How long calls take, in seconds. */
   readonly duration: InstrumentDescription;
+  /**
+   * Sets a header of the response before the handler runs, beside those of its name that are there. Left out: the wire cannot.
+   */
+  addResponseHeader?(request: Req, name: string, value: string): void;
+  /**
+   * What a line of an access log says of a call that is over; without a response if it failed. Left out: operation, peer and
+   * status as spans say them.
+   */
+  access?(request: Req, response: Res | undefined, call: Call): AccessFacts;
   /** Calls under way. Left out: not measured. */
   readonly active?: InstrumentDescription | undefined;
   /**
    * Whether somebody else traces what this wire sends at this moment. Then the call runs with tracing suppressed, after
-   * our own headers were written. Left out: nobody does.
+   * our own headers were written. On a server: whether somebody makes the span of a call when its handler begins, so that
+   * there is none of ours around it. Left out: nobody does.
    */
   instrumented?(): boolean;
+  /**
+   * Whether the CLIENT span that a call was made in is of this very call, made by somebody else who traces this wire from
+   * the outside. Then the tries have no spans of their own: that one is told of them, and its context goes out. Left out:
+   * it is not.
+   */
+  isOfCall?(span: Span, request: Req, call: Call): boolean;
 }

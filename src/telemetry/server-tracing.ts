@@ -1,6 +1,15 @@
-import { type Context, context, type Span, SpanKind, type Tracer, trace } from '@opentelemetry/api';
+import {
+  type Context,
+  context,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import { type Handler, invoke, type Middleware } from '../core/handler.js';
+import { noteArrival } from './arrival.js';
 import {
   isBare,
   isSuppressed,
@@ -9,11 +18,13 @@ import {
   requestSpan,
   tracerSource,
 } from './open-telemetry.js';
-import { receivedContext, receivedSpan, withRandomFlag, withReceivedBaggage } from './propagation.js';
+import { receivedContext, receivedSpan, withFlags, withReceivedBaggage } from './propagation.js';
+import { notePropagation } from './propagation-options.js';
 import type { Semantics } from './semantics.js';
 import { callerOf } from './service-name.js';
 import { answeredBy, describe, SpanRecord, writeError, writeResponse } from './span-record.js';
 import { startSpan } from './span-start.js';
+import { type TraceHeader, traceHeaderValue } from './trace-header.js';
 import { openScope } from './trace-scope.js';
 import type { TracingSettings } from './tracing-options.js';
 
@@ -38,6 +49,26 @@ function writeService(span: Span, call: Call): void {
   if (caller !== undefined) span.setAttribute('service.peer.name', caller);
 }
 
+/** Tells the caller by headers which span serves it. */
+function tellTrace<Req, Res>(
+  { semantics, request }: { readonly semantics: Semantics<Req, Res>; readonly request: Req },
+  headers: readonly TraceHeader[],
+  span: SpanContext,
+): void {
+  describe(() => {
+    for (const header of headers) {
+      const value = traceHeaderValue(header, span);
+      if (value !== undefined) semantics.addResponseHeader?.(request, header, value);
+    }
+  });
+}
+
+/** Without a span of our own there is still a trace that the caller may look for. */
+function tellReceived<Req, Res>(semantics: Semantics<Req, Res>, request: Req, call: Call): void {
+  const span = receivedSpan(call);
+  if (span !== undefined) tellTrace({ semantics, request }, ['x-trace-id'], span);
+}
+
 /** One inbound call under tracing. */
 class Inbound<Req, Res> {
   constructor(
@@ -45,6 +76,7 @@ class Inbound<Req, Res> {
     private readonly next: Handler<Req, Res>,
     private readonly request: Req,
     private readonly call: Call,
+    private readonly headers: readonly TraceHeader[],
   ) {}
 
   /** A span of our own, child of what the caller sent. */
@@ -54,7 +86,9 @@ class Inbound<Req, Res> {
     const span = startSpan(tracer, { settings, kind: SpanKind.SERVER, request, call }, parent);
     const within = trace.setSpan(parent, span);
     openScope(call, within);
+    this.tell(span.spanContext());
     if (!span.isRecording()) return this.run(within);
+    noteArrival(call.values, settings.clock);
     writeService(span, call);
     return new SpanRecord(span, settings, request, call).follow(this.run(within));
   }
@@ -63,11 +97,14 @@ class Inbound<Req, Res> {
   adopt({ span, metadata }: RequestSpan, active: Context): Promise<Res> {
     const { semantics } = this.settings;
     const { call } = this;
-    const received = receivedSpan(call.headers);
+    const received = receivedSpan(call);
     const inherited = received?.traceId === span.spanContext().traceId ? received : undefined;
-    const within = withRandomFlag(withReceivedBaggage(active, call), inherited);
+    const within = withFlags(withReceivedBaggage(active, call), inherited);
     openScope(call, within);
+    if (metadata !== undefined) metadata.adopted = true;
+    this.tell(span.spanContext());
     if (!span.isRecording()) return this.run(within);
+    noteArrival(call.values, this.settings.clock);
     writeService(span, call);
     if (metadata !== undefined) offerRoute(metadata, semantics, call);
     return this.run(within).then(
@@ -88,20 +125,35 @@ class Inbound<Req, Res> {
     writeResponse(span, answeredBy(semantics, response, this.call), { call: this.call, end: undefined });
   }
 
+  private tell(span: SpanContext): void {
+    const { headers, request, settings } = this;
+    if (headers.length > 0) tellTrace({ semantics: settings.semantics, request }, headers, span);
+  }
+
   private run(within: Context): Promise<Res> {
     return context.with(within, invoke<Req, Res>, undefined, this.next, this.request, this.call);
   }
 }
 
 /** The server half of `tracing`. */
-export function serverTracing<Req, Res>(settings: TracingSettings<Req, Res>): Middleware<Req, Res> {
-  const source = tracerSource(settings.tracerProvider);
+export function serverTracing<Req, Res>(
+  settings: TracingSettings<Req, Res>,
+  headers: readonly TraceHeader[],
+): Middleware<Req, Res> {
+  const { propagation, semantics, tracerProvider } = settings;
+  const source = tracerSource(tracerProvider);
+  const tellsTrace = headers.includes('x-trace-id');
   return (next) => (request, call) => {
+    if (propagation !== undefined) notePropagation(call, propagation);
     const tracer = source.live();
     const active = context.active();
-    if ((tracer === undefined && isBare(active)) || isSuppressed(active)) return next(request, call);
-    const inbound = new Inbound(settings, next, request, call);
+    if ((tracer === undefined && isBare(active)) || isSuppressed(active)) {
+      if (tellsTrace) tellReceived(semantics, request, call);
+      return next(request, call);
+    }
     const found = requestSpan(active);
+    if (found === undefined && semantics.instrumented?.() === true) return next(request, call);
+    const inbound = new Inbound(settings, next, request, call, headers);
     return found ? inbound.adopt(found, active) : inbound.begin(tracer ?? source.carrying, active);
   };
 }

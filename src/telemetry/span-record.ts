@@ -1,10 +1,11 @@
 import { type Attributes, diag, type Span, SpanStatusCode } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
-import { isGovernanceError } from '../core/errors.js';
+import { type GovernanceError, isGovernanceError } from '../core/errors.js';
 import { handlerError } from '../core/handler-error.js';
 import type { Outcome } from '../core/outcome.js';
 import type { Protocol } from '../core/protocol.js';
 import { verdictOf } from '../core/verdict.js';
+import { arrivalOf } from './arrival.js';
 import { errorTypeOf } from './error-name.js';
 import type { Semantics } from './semantics.js';
 import { untilEnd } from './until-end.js';
@@ -13,6 +14,12 @@ import { untilEnd } from './until-end.js';
 export interface Recording<Req, Res> {
   readonly semantics: Semantics<Req, Res>;
   readonly protocol: Protocol<Req, Res> | undefined;
+}
+
+/** Told when a try has its answer, or has none; before its span ends. */
+export interface Course<Res> {
+  answered(response: Res): void;
+  failed(): void;
 }
 
 /** Runs code of a semantics, which may come from a user: a mistake in it costs attributes and never a call. */
@@ -37,10 +44,18 @@ function causeOf(thrown: unknown, call: Call): unknown {
     : thrown;
 }
 
+/** Who refused, why, and for how long. */
+function writeRejection(span: Span, { code, side, retryAfterMs }: GovernanceError): void {
+  span.setAttribute('keelson.rejection', code);
+  if (side !== undefined) span.setAttribute('keelson.rejection.side', side);
+  if (retryAfterMs !== undefined && Number.isFinite(retryAfterMs))
+    span.setAttribute('keelson.rejection.retry_after_ms', retryAfterMs);
+}
+
 /** Writes an error on a span: exception event, `error.type`, status, and the code of a refusal. */
 export function writeError(span: Span, thrown: unknown, call: Call): void {
   const error = causeOf(thrown, call);
-  if (isGovernanceError(error)) span.setAttribute('keelson.rejection', error.code);
+  if (isGovernanceError(error)) writeRejection(span, error);
   if (isCancelled(error, call)) return;
   span.recordException(error instanceof Error ? error : String(error));
   span.setAttribute('error.type', errorTypeOf(error));
@@ -77,12 +92,14 @@ export function writeResponse(
 ): void {
   span.setAttributes(said.attributes);
   if (end !== undefined && end !== 'success') span.setAttribute('keelson.outcome', end);
+  const arrival = call.side === 'server' ? arrivalOf(call.values) : undefined;
+  if (arrival !== undefined) span.setAttributes(arrival.attributes());
   const broken = end === 'failure' && call.side === 'client' ? 'body' : undefined;
   const type = said.errorType ?? broken;
   const thrown = call.side === 'server' ? call.values.get(handlerError) : undefined;
   if (type === undefined) {
     // A refusal that is the caller's fault is no error of this server, and still worth finding.
-    if (isGovernanceError(thrown)) span.setAttribute('keelson.rejection', thrown.code);
+    if (isGovernanceError(thrown)) writeRejection(span, thrown);
   } else if (thrown !== undefined) {
     writeError(span, thrown, call);
   } else {
@@ -103,13 +120,15 @@ export class SpanRecord<Req, Res> {
   ) {}
 
   /** Ends the span with the call. */
-  follow(running: Promise<Res>): Promise<Res> {
+  follow(running: Promise<Res>, course?: Course<Res>): Promise<Res> {
     return running.then(
       (response) => {
+        if (course !== undefined) describe(() => course.answered(response));
         this.answered(response);
         return response;
       },
       (error: unknown) => {
+        if (course !== undefined) describe(() => course.failed());
         this.end(() => this.failed(error));
         throw error;
       },

@@ -1,4 +1,4 @@
-import type { Attributes, Context, Span, SpanKind, Tracer } from '@opentelemetry/api';
+import type { Attributes, Context, Link, Span, SpanKind, SpanOptions, Tracer } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
 import { describe } from './span-record.js';
 import type { TracingSettings } from './tracing-options.js';
@@ -9,6 +9,7 @@ export interface SpanSubject<Req, Res> {
   readonly kind: SpanKind;
   readonly request: Req;
   readonly call: Call;
+  readonly links?: Link[] | undefined;
 }
 
 /**
@@ -18,7 +19,7 @@ export interface SpanSubject<Req, Res> {
  * @param within - holds the parent
  */
 export function startSpan<Req, Res>(tracer: Tracer, subject: SpanSubject<Req, Res>, within: Context): Span {
-  const { settings, kind, request, call } = subject;
+  const { settings, kind, request, call, links } = subject;
   const { semantics, sampleByAttributes } = settings;
   // What is left of the name if the semantics throws.
   let name = call.operation;
@@ -27,7 +28,10 @@ export function startSpan<Req, Res>(tracer: Tracer, subject: SpanSubject<Req, Re
     name = semantics.spanName(request, call);
     if (sampleByAttributes) attributes = semantics.requestAttributes(request, call);
   });
-  const span = tracer.startSpan(name, attributes === undefined ? { kind } : { kind, attributes }, within);
+  const options: SpanOptions = { kind };
+  if (attributes !== undefined) options.attributes = attributes;
+  if (links !== undefined && links.length > 0) options.links = links;
+  const span = tracer.startSpan(name, options, within);
   if (!sampleByAttributes && span.isRecording())
     describe(() => span.setAttributes(semantics.requestAttributes(request, call)));
   return span;

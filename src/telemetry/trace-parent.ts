@@ -20,10 +20,15 @@ const shape = /^(?!ff)([\da-f]{2})-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})
 /** Longest header that is looked at: room for what a future version may append. */
 const longest = 512;
 
+/** Without the white space that HTTP allows around a value; `trim` would also take what is not allowed there. */
+function bare(value: string): string {
+  return value.replace(/^[ \t]+|[ \t]+$/g, '');
+}
+
 /** HTTP joins headers of one name by a comma; the same value twice is the same value. */
 function single(header: string): string | undefined {
-  if (!header.includes(',')) return header.trim();
-  const [first, ...others] = header.split(',').map((value) => value.trim());
+  if (!header.includes(',')) return bare(header);
+  const [first, ...others] = header.split(',').map(bare);
   return others.every((other) => other === first) ? first : undefined;
 }
 

@@ -1,15 +1,23 @@
-import { type Context, isSpanContextValid, trace } from '@opentelemetry/api';
+import { type Context, isSpanContextValid, type Span, trace } from '@opentelemetry/api';
 import type { Call } from '../core/call.js';
+import type { Cancellation } from '../core/cancel.js';
 import { currentCall } from '../core/current.js';
 import { callKey } from '../core/values.js';
+import type { Copies } from './copies.js';
 import { receivedContext } from './propagation.js';
 
 /** What the spans of one call share. */
 export interface TraceScope {
   /** What the spans within the call are children of. */
   readonly context: Context;
+  /** Whether the caller gave the whole call up. */
+  readonly cancel: Cancellation;
+  /** The span around all tries, if there is one and it is recorded. */
+  span: Span | undefined;
   /** Tries that reached an endpoint. */
   attempts: number;
+  /** Tries that are recorded; `undefined` until there is one. */
+  copies: Copies | undefined;
 }
 
 const scopeKey = callKey<TraceScope>('keelson.traceScope');
@@ -21,7 +29,8 @@ export function scopeOf(call: Call): TraceScope | undefined {
 
 /** Opens the scope of a call. */
 export function openScope(call: Call, within: Context): TraceScope {
-  const scope: TraceScope = { context: within, attempts: 0 };
+  const { cancel } = call;
+  const scope: TraceScope = { context: within, cancel, span: undefined, attempts: 0, copies: undefined };
   call.values.set(scopeKey, scope);
   return scope;
 }

@@ -1,7 +1,9 @@
 import type { TracerProvider } from '@opentelemetry/api';
+import { type Clock, systemClock } from '../core/clock.js';
 import { aboutOption } from '../core/in-name-of.js';
 import { resolveOptions } from '../core/options.js';
 import type { Protocol } from '../core/protocol.js';
+import { chosenPropagation, type Propagation, type PropagationOptions } from './propagation-options.js';
 import type { Semantics } from './semantics.js';
 
 /** Options that all tracing middlewares share. */
@@ -28,6 +30,18 @@ export interface TracingOptions<Req, Res> {
    * @defaultValue the one that is registered globally, looked up at each call
    */
   readonly tracerProvider?: TracerProvider | undefined;
+  /**
+   * In which words trace and baggage travel. With it no propagator that is registered for the process is asked.
+   *
+   * @defaultValue that of a `propagator()` that is registered for the process, else W3C is written and everything read
+   */
+  readonly propagation?: PropagationOptions | undefined;
+  /**
+   * Tells the time, for what a recorded call waited in line.
+   *
+   * @defaultValue `systemClock`
+   */
+  readonly clock?: Clock | undefined;
 }
 
 /** Defaults of {@link TracingOptions}. */
@@ -36,6 +50,8 @@ export const tracingDefaults = {
   protocol: undefined,
   sampleByAttributes: false,
   tracerProvider: undefined,
+  propagation: undefined,
+  clock: systemClock,
 } as const;
 
 /** {@link TracingOptions}, checked. */
@@ -44,6 +60,9 @@ export interface TracingSettings<Req, Res> {
   readonly protocol: Protocol<Req, Res> | undefined;
   readonly sampleByAttributes: boolean;
   readonly tracerProvider: TracerProvider | undefined;
+  /** `undefined`: nothing was chosen. */
+  readonly propagation: Propagation | undefined;
+  readonly clock: Clock;
 }
 
 /**
@@ -70,9 +89,14 @@ export function tracingSettings<Req, Res>(
   options: TracingOptions<Req, Res>,
 ): TracingSettings<Req, Res> {
   const given = resolveOptions<Open<Req, Res>>(owner, tracingDefaults, options);
-  return { ...given, semantics: checkSemantics(owner, given.semantics) };
+  return {
+    ...given,
+    semantics: checkSemantics(owner, given.semantics),
+    propagation: chosenPropagation(owner, given.propagation),
+  };
 }
 
-type Open<Req, Res> = Omit<TracingSettings<Req, Res>, 'semantics'> & {
+type Open<Req, Res> = Omit<TracingSettings<Req, Res>, 'semantics' | 'propagation'> & {
   readonly semantics: Semantics<Req, Res> | undefined;
+  readonly propagation: PropagationOptions | undefined;
 };

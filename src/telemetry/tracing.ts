@@ -2,13 +2,26 @@ import type { Middleware } from '../core/handler.js';
 import { checkChoice } from '../core/options.js';
 import { clientTracing } from './client-tracing.js';
 import { serverTracing } from './server-tracing.js';
+import type { Standing } from './standing.js';
+import { checkTraceHeaders, type TraceHeader } from './trace-header.js';
 import { type TracingOptions, tracingSettings } from './tracing-options.js';
 
 /** Options of {@link tracing} on a server. */
 export interface ServerTracingOptions<Req, Res> extends TracingOptions<Req, Res> {
   /** Which end of the wire. */
   readonly side: 'server';
+  /**
+   * Headers of the response that tell the caller which span served it: `traceresponse`, `server-timing` (which browsers show, as
+   * `traceparent;desc=…`), `x-trace-id`. Set before the handler runs, which may replace them. No effect on wires that have no
+   * headers to set.
+   *
+   * @defaultValue `[]`
+   */
+  readonly responseHeaders?: readonly TraceHeader[] | undefined;
 }
+
+/** Defaults of {@link ServerTracingOptions}; the rest are those of {@link TracingOptions}. */
+export const serverTracingDefaults = { responseHeaders: [] } as const;
 
 /** Options of {@link tracing} on a client. */
 export interface ClientTracingOptions<Req, Res> extends TracingOptions<Req, Res> {
@@ -27,10 +40,20 @@ export interface ClientTracingOptions<Req, Res> extends TracingOptions<Req, Res>
    * @defaultValue `false`
    */
   readonly logicalSpan?: boolean | undefined;
+  /**
+   * What is known of the breakers and ejections of the service, for spans to tell.
+   *
+   * @defaultValue none
+   */
+  readonly standing?: Standing | undefined;
 }
 
 /** Defaults of {@link ClientTracingOptions}. */
-export const clientTracingDefaults = { service: undefined, logicalSpan: false } as const;
+export const clientTracingDefaults = {
+  service: undefined,
+  logicalSpan: false,
+  standing: undefined,
+} as const;
 
 /**
  * Traces calls with OpenTelemetry, and carries trace and baggage on where there is no SDK.
@@ -62,12 +85,17 @@ export function tracing<Req, Res>(
   options: ServerTracingOptions<Req, Res> | ClientTracingOptions<Req, Res>,
 ): Middleware<Req, Res> {
   if (checkChoice('tracing.side', options?.side, ['client', 'server']) === 'server') {
-    const { side: _, ...rest } = options as ServerTracingOptions<Req, Res>;
-    return serverTracing(tracingSettings('tracing', rest));
+    const { side: _, responseHeaders, ...rest } = options as ServerTracingOptions<Req, Res>;
+    const headers = responseHeaders ?? serverTracingDefaults.responseHeaders;
+    return serverTracing(
+      tracingSettings('tracing', rest),
+      checkTraceHeaders('tracing.responseHeaders', headers),
+    );
   }
-  const { side: _, service, logicalSpan, ...rest } = options as ClientTracingOptions<Req, Res>;
+  const { side: _, service, logicalSpan, standing, ...rest } = options as ClientTracingOptions<Req, Res>;
   return clientTracing(tracingSettings('tracing', rest), {
     service: service ?? clientTracingDefaults.service,
     logicalSpan: logicalSpan ?? clientTracingDefaults.logicalSpan,
+    standing,
   });
 }

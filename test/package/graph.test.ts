@@ -55,12 +55,18 @@ const loads: Record<string, readonly string[]> = {
   keelson: ['@opentelemetry/api', 'eventemitter3'],
   'keelson/stack': ['@opentelemetry/api', 'eventemitter3'],
   'keelson/telemetry': ['@opentelemetry/api'],
+  'keelson/otel': ['@opentelemetry/api'],
+  'keelson/register': ['@opentelemetry/api'],
   'keelson/grpc': ['@grpc/grpc-js'],
   'keelson/connect': ['@connectrpc/connect'],
 };
 
 /** Those that come when they are needed, and not before. */
-const later: Record<string, readonly string[]> = { 'keelson/auth': ['jose'] };
+const later: Record<string, readonly string[]> = {
+  'keelson/auth': ['jose'],
+  'keelson/otel': ['@grpc/grpc-js'],
+  'keelson/register': ['@grpc/grpc-js'],
+};
 
 const packagesOf = (asked: readonly Asked[]): string[] =>
   [...new Set(asked.map(({ path }) => path))].filter((path) => !isBuiltin(path)).sort();

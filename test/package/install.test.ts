@@ -15,7 +15,7 @@ describe('tarball', () => {
   it('holds the build, the papers and the examples they link to, nothing else', () => {
     const odd = inject('packed').filter(
       (path) =>
-        !/^(dist\/(esm|cjs)\/|examples\/|docs\/(ARCHITECTURE|tied-requests)\.md$|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(
+        !/^(dist\/(esm|cjs)\/|examples\/|docs\/(ARCHITECTURE|backends|telemetry|telemetry-metrics|tied-requests)\.md$|package\.json$|README\.md$|LICENSE$|CHANGELOG\.md$)/.test(
           path,
         ),
     );

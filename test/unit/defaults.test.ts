@@ -92,6 +92,14 @@ describe('@defaultValue', () => {
     expect(pairs.map(({ name }) => name)).not.toEqual([]);
   });
 
+  it('of an app is looked for in each of its options, and each default is of one', async () => {
+    const { options, file } = pairs.find(({ name }) => name === 'AppOptions') as (typeof pairs)[number];
+    const { appDefaults } = (await import(pathToFileURL(file).href)) as { appDefaults: object };
+    const named = options.map(({ name }) => name).sort();
+    expect(named).toContain('accessLog');
+    expect(Object.keys(appDefaults).sort()).toEqual(named);
+  });
+
   it.each(pairs)('of $name is what $holder holds', async ({ options, holder, file }) => {
     const module: Record<string, unknown> = await import(pathToFileURL(file).href);
     const actual = module[holder] as Record<string, unknown>;

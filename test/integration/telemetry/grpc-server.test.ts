@@ -224,11 +224,13 @@ describe('the measurements of a gRPC server', () => {
     expect(found.durations?.dataPoints.map(({ attributes }) => attributes)).toEqual([
       {
         'rpc.system.name': 'grpc',
+        'service.peer.name': 'unknown',
         'rpc.method': 'test.Greeter/Say',
         'rpc.response.status_code': 'OK',
       },
       {
         'rpc.system.name': 'grpc',
+        'service.peer.name': 'unknown',
         'rpc.method': 'test.Greeter/Say',
         'rpc.response.status_code': 'RESOURCE_EXHAUSTED',
       },

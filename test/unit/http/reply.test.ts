@@ -41,10 +41,13 @@ describe('an error is answered', () => {
     expect(headers.get('retry-after')).toBeUndefined();
   });
 
-  it('with what a page needs to read it, and nothing else of what was prepared', async () => {
+  it('with what a page needs to read it, what tells of the call, and nothing else of what was prepared', async () => {
     const exchange = fakeExchange({});
     const { res } = exchange;
     res.setHeader('Access-Control-Allow-Origin', 'https://shop.example').setHeader('Vary', 'Origin');
+    res.setHeader('Timing-Allow-Origin', '*').appendHeader('Server-Timing', 'db;dur=1');
+    res.appendHeader('Server-Timing', 'app;dur=2').setHeader('X-Trace-Id', 'abc');
+    res.setHeader('traceresponse', '00-a-b-01').setHeader('x-trace-id-own', '1');
     res
       .setHeader('set-cookie', 'a=b')
       .setHeader('x-access-control-own', '1')
@@ -53,7 +56,11 @@ describe('an error is answered', () => {
     await rest();
     const head = exchange.written().toLowerCase();
     expect(head).toContain('access-control-allow-origin: https://shop.example\r\nvary: origin\r\n');
-    expect(head).not.toMatch(/set-cookie|x-access|content-encoding/);
+    expect(head).toContain(
+      'timing-allow-origin: *\r\nserver-timing: db;dur=1\r\nserver-timing: app;dur=2\r\n',
+    );
+    expect(head).toContain('x-trace-id: abc\r\ntraceresponse: 00-a-b-01\r\n');
+    expect(head).not.toMatch(/set-cookie|x-access|content-encoding|x-trace-id-own/);
   });
 
   it.each([

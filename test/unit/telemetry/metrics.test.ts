@@ -247,7 +247,7 @@ describe('attemptMetrics', () => {
 describe('governanceMetrics', () => {
   it('counts what is told on the bus, until it is stopped', async () => {
     const bus = createBus();
-    const stop = governanceMetrics(bus);
+    const stop = governanceMetrics(bus, { clock: manualClock() });
     const service = 'users';
     bus.emit('breaker', { service, endpoint: 'e1', from: 'closed', to: 'open' });
     bus.emit('breaker', { service, endpoint: 'e2', from: 'closed', to: 'open' });
@@ -277,6 +277,7 @@ describe('governanceMetrics', () => {
       'keelson.faults': [{ attributes: { 'keelson.fault.where': 'onRetry' }, value: 1 }],
       'keelson.instances': [{ attributes: { 'keelson.service': service }, value: 1 }],
       'keelson.resolver.stale': [{ attributes: { 'keelson.service': service }, value: 1 }],
+      'keelson.resolver.age': [{ attributes: { 'keelson.service': service }, value: 0 }],
     });
     stop();
     bus.emit('shedding', { service, shedding: true });
@@ -296,7 +297,7 @@ describe('governanceMetrics', () => {
     const bus = createBus();
     const stop = governanceMetrics(bus, { meterProvider: { getMeter: () => meter } as never });
     bus.emit('instances', { service: 'users', joined: ['e1'], left: [], size: 1 });
-    expect(asked.size).toBe(2);
+    expect(asked.size).toBe(3);
     stop();
     expect(asked.size).toBe(0);
   });
@@ -326,15 +327,15 @@ describe('loadMetrics', () => {
       return now;
     });
     expect(await shown()).toEqual({
-      'keelson.server.backlog': 3.2,
-      'keelson.server.service_time': 2.9,
+      'keelson.server.backlog': 0.0032,
+      'keelson.server.service_time': 0.0029,
       'keelson.server.inflight': 17,
       'keelson.server.utilization': 0.42,
       'keelson.server.admitted': 1,
       'keelson.server.throttled': 0,
     });
     const backlog = (await collected()).get('keelson.server.backlog');
-    expect(backlog?.descriptor.unit).toBe('ms');
+    expect(backlog?.descriptor.unit).toBe('s');
     expect(pointsOf(backlog)[0]?.attributes).toEqual({ 'keelson.service': 'shop' });
     now = { ...load, admitRatio: 0.5, throttledRatio: 0.3 };
     expect(await shown()).toMatchObject({ 'keelson.server.admitted': 0.5, 'keelson.server.throttled': 0.3 });
