@@ -57,7 +57,13 @@ export async function startRedisCluster(size: number): Promise<RedisCluster> {
       const args = Object.entries(config).flatMap(([name, value]) => [`--${name}`, String(value)]);
       servers.push(spawn('redis-server', args, { stdio: 'ignore' }));
       ports.push(port);
-      const node = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20 });
+      // A server that begins on a busy machine takes longer than the usual twenty tries.
+      const node = new Redis({
+        port,
+        host: '127.0.0.1',
+        retryStrategy: () => 20,
+        maxRetriesPerRequest: 500,
+      });
       node.on('error', () => undefined);
       nodes.push(node);
       const first = Math.floor((slots * at) / size);
